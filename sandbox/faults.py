@@ -1,0 +1,200 @@
+"""Failures on demand.
+
+A fault names the calls it strikes and what becomes of them. It strikes only calls that would have been
+answered with 200: rejected ones (wrong key, rate limit) pass it by uncounted.
+
+    from sandbox.faults import Answer, Cut, Fault, Mangle, Reset, Stall
+
+    add = sandbox.faults.add
+    add(Fault("/api/lists$", Answer(500, {"msg": "…", "code": "GenericError", "params": None})))
+    add(Fault("/api/campaigns$", Answer(429, "Slow down.", headers={"Retry-After": "7"}), times=3))
+    add(Fault("/api/export/data.json", Cut(rows=3), query={"dataTypeName": "emailSend"}))
+    add(Fault("/api/export/data.json", Cut(rows=3, at="unframed"), after=1))   # the second call only
+    add(Fault("/api/export/", Reset(rows=10), times=None))                     # every call
+    add(Fault("/api/lists/getUsers", Stall(rows=2)))
+    add(Fault("/api/export/", Mangle(garbage_every=5, blank_every=3, last_newline=False)))
+
+`rows` counts lines of the body; a JSON listing is one line. `rows=None` breaks the connection before the
+status line. When several faults match a call, each counts it and the first one that is due strikes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from threading import Lock
+from typing import Any, Literal
+
+from sandbox.messages import JSON, TEXT, BrokenOff, Ending, Reply, Request, without_last_newline
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Another answer in place of the right one; a mapping is sent as JSON, a string as plain text."""
+
+    status: int
+    body: str | Mapping[str, Any] = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def apply(self, reply: Reply) -> Reply:
+        if isinstance(self.body, str):
+            return Reply(self.status, TEXT, self.body.encode(), headers=self.headers)
+        return Reply(self.status, JSON, json.dumps(self.body).encode(), headers=self.headers)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """`rows` lines, then the connection closes at one of these places:
+
+    line      half-way through the next line, before the terminating chunk
+    line_end  right after a newline, at the start of another chunk
+    chunk     right after a newline, before the terminating chunk
+    unframed  half-way through the next line of a body without length or chunks, which HTTP takes for complete
+    """
+
+    rows: int | None = 0
+    at: Literal["line", "line_end", "chunk", "unframed"] = "line"
+
+    def apply(self, reply: Reply) -> Reply:
+        return replace(_broken(reply, self.rows, Ending.CLOSE, self._tail), framed=self.at != "unframed")
+
+    def _tail(self, last: bytes, following: bytes) -> tuple[bytes, bytes | None]:
+        if self.at == "line_end":
+            return last, b""
+        if self.at == "chunk":
+            return last, None
+        return last + following[: len(following) // 2], None
+
+
+@dataclass(frozen=True)
+class Reset:
+    """`rows` lines, then a TCP reset."""
+
+    rows: int | None = 0
+
+    def apply(self, reply: Reply) -> Reply:
+        return _broken(reply, self.rows, Ending.RESET)
+
+
+@dataclass(frozen=True)
+class Stall:
+    """`rows` lines, then silence until the client closes the connection or the server stops."""
+
+    rows: int | None = 0
+
+    def apply(self, reply: Reply) -> Reply:
+        return _broken(reply, self.rows, Ending.STALL)
+
+
+@dataclass(frozen=True)
+class Mangle:
+    """A complete reply with odd lines.
+
+    Every `garbage_every`-th line is replaced by `garbage`; a blank line goes before every `blank_every`-th;
+    `last_newline=False` drops the newline at the very end.
+    """
+
+    garbage_every: int | None = None
+    blank_every: int | None = None
+    last_newline: bool = True
+    garbage: bytes = b"<upstream connect error>"
+
+    def apply(self, reply: Reply) -> Reply:
+        lines = self._lines(reply.as_lines())
+        return replace(reply, body=b"", lines=lines if self.last_newline else without_last_newline(lines))
+
+    def _lines(self, lines: Iterator[bytes]) -> Iterator[bytes]:
+        for number, line in enumerate(lines, start=1):
+            if self.blank_every and number % self.blank_every == 0:
+                yield b"\n"
+            mangled = self.garbage_every and number % self.garbage_every == 0
+            yield self.garbage + b"\n" if mangled else line
+
+
+Kind = Answer | Cut | Reset | Stall | Mangle
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Which calls are struck, and how.
+
+    path: a regular expression, searched in the path; query: parameters with these values must be present;
+    after: matching calls left alone first; times: calls struck, None for all.
+    """
+
+    path: str
+    kind: Kind
+    times: int | None = 1
+    query: Mapping[str, str] | None = None
+    after: int = 0
+
+    def matches(self, request: Request) -> bool:
+        wanted = (self.query or {}).items()
+        return bool(re.search(self.path, request.path)) and all(
+            value in request.query.get(name, []) for name, value in wanted
+        )
+
+    def is_due(self, seen: int) -> bool:
+        """Whether the `seen`-th matching call (from 1) is struck."""
+        return seen > self.after and (self.times is None or seen <= self.after + self.times)
+
+
+class Faults:
+    """The faults in force, and how many matching calls each has seen."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._faults: list[Fault] = []
+        self._seen: list[int] = []
+
+    def add(self, fault: Fault) -> None:
+        with self._lock:
+            self._faults.append(fault)
+            self._seen.append(0)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._faults.clear()
+            self._seen.clear()
+
+    def strike(self, request: Request, reply: Reply) -> Reply:
+        """The reply that leaves; raises BrokenOff when nothing leaves at all."""
+        if reply.status != 200:
+            return reply
+        fault = self._due(request)
+        return reply if fault is None else fault.kind.apply(reply)
+
+    def _due(self, request: Request) -> Fault | None:
+        with self._lock:
+            due: Fault | None = None
+            for position, fault in enumerate(self._faults):
+                if fault.matches(request):
+                    self._seen[position] += 1
+                    if due is None and fault.is_due(self._seen[position]):
+                        due = fault
+            return due
+
+
+Tail = Callable[[bytes, bytes], tuple[bytes, bytes | None]]
+"""From the last line sent and the one after it: what to send of them whole, and in the chunk that breaks."""
+
+
+def _between_chunks(last: bytes, following: bytes) -> tuple[bytes, bytes | None]:
+    return last, None
+
+
+def _broken(reply: Reply, rows: int | None, ending: Ending, tail: Tail = _between_chunks) -> Reply:
+    if rows is None:
+        raise BrokenOff(ending)
+    return replace(reply, body=b"", lines=_broken_lines(reply.as_lines(), rows, ending, tail))
+
+
+def _broken_lines(lines: Iterator[bytes], rows: int, ending: Ending, tail: Tail) -> Iterator[bytes]:
+    yield from islice(lines, max(rows - 1, 0))
+    last = next(lines, b"") if rows else b""
+    whole, broken = tail(last, next(lines, b""))
+    yield whole
+    raise BrokenOff(ending, broken)

@@ -1,0 +1,71 @@
+"""Iterable's spellings of time, read and written. Within the sandbox time is seconds since 1970, UTC."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+
+DAY = 86400
+
+_SPELLING = re.compile(
+    r"(\d{4}-\d\d-\d\d)"
+    r"(?:[ T]([01]\d|2[0-3]):([0-5]\d):([0-5]\d)"
+    r"(\.\d+)?(?:\.\d+)?"  # 2025-12-19T22:43:34.134105.000Z occurs
+    r" ?(Z|[+-]\d\d:?\d\d)?)?"
+)
+
+
+def epoch_seconds(value: str | int) -> float:
+    """Reads any spelling seen, or epoch milliseconds; UTC without an offset, midnight without a time."""
+    if isinstance(value, int):
+        return value / 1000
+    match = _SPELLING.fullmatch(value)
+    if match is None:
+        raise ValueError(f"not a timestamp: {value!r}")
+    day, hours, minutes, seconds, fraction, offset = match.groups()
+    if hours is None:
+        return _midnight(day)
+    whole = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+    return _midnight(day) + whole + float(fraction or 0) - _offset_seconds(offset)
+
+
+@lru_cache(maxsize=1024)
+def _midnight(day: str) -> float:
+    return midnight(date.fromisoformat(day))
+
+
+def _offset_seconds(offset: str | None) -> int:
+    if offset in (None, "Z", "+00:00", "+0000"):
+        return 0
+    assert offset is not None
+    seconds = int(offset[1:3]) * 3600 + int(offset[-2:]) * 60
+    return -seconds if offset[0] == "-" else seconds
+
+
+def spelt(epoch: float, offset: str = "+00:00") -> str:
+    """`2026-03-02 09:15:04 +00:00`."""
+    return f"{str(datetime.fromtimestamp(int(epoch), UTC))[:19]} {offset}"
+
+
+def iso(epoch: float) -> str:
+    """`2026-03-02T09:15:04.000Z`."""
+    return f"{datetime.fromtimestamp(int(epoch), UTC):%Y-%m-%dT%H:%M:%S}.000Z"
+
+
+def milliseconds(epoch: float) -> int:
+    return int(epoch * 1000)
+
+
+def midnight(day: date) -> float:
+    """The first second of a UTC day."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+
+
+def day_of(epoch: float) -> date:
+    return datetime.fromtimestamp(epoch, UTC).date()
+
+
+def days_after(day: date, days: int) -> float:
+    """The first second of the UTC day so many days after another."""
+    return midnight(day + timedelta(days=days))

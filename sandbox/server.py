@@ -1,0 +1,140 @@
+"""One HTTP/1.1 server in front of the sandbox."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from sandbox import wire
+from sandbox.core import Sandbox
+from sandbox.messages import BrokenOff, Ending, Reply, Request
+
+HOST = "127.0.0.1"
+
+
+@contextmanager
+def serve(sandbox: Sandbox, port: int = 0) -> Iterator[str]:
+    """Serves from a daemon thread and yields the URL; port 0 is any free one, a taken one raises OSError."""
+    server = Server(sandbox, port)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://{HOST}:{server.server_port}"
+    finally:
+        server.stop()
+        thread.join()
+
+
+class Server(ThreadingHTTPServer):
+    """Knows its open connections, so that stopping ends idle and stalled ones too."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, sandbox: Sandbox, port: int) -> None:
+        super().__init__((HOST, port), Handler)
+        self.sandbox = sandbox
+        self._open: set[socket.socket] = set()
+
+    def stop(self) -> None:
+        self.shutdown()
+        self.server_close()
+        for connection in tuple(self._open):
+            _hang_up(connection)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):  # a client may leave whenever it likes
+            super().handle_error(request, client_address)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Turns a connection's requests into `Request`s, and `Reply`s into bytes."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "Sandbox"
+    sys_version = ""
+    disable_nagle_algorithm = True
+    server: Server
+
+    def do_GET(self) -> None:
+        try:
+            self._send(self.server.sandbox.answer(self._request()))
+        except BrokenOff as broken:
+            self._break_off(broken.ending)
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def _request(self) -> Request:
+        return Request(
+            method=self.command,
+            target=self.path,
+            headers={name.lower(): value for name, value in self.headers.items()},
+            body=self.rfile.read(int(self.headers.get("Content-Length") or 0)),
+            client_ip=self.client_address[0],
+        )
+
+    def _send(self, reply: Reply) -> None:
+        self.send_response(reply.status)
+        self.send_header("Content-Type", reply.content_type)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        pieces = self._encoded(reply)
+        if reply.lines is not None:
+            self._send_stream(pieces, reply.framed)
+            return
+        body = b"".join(pieces)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _send_stream(self, pieces: Iterator[bytes], framed: bool) -> None:
+        if framed:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        for piece in (wire.chunked if framed else wire.unframed)(pieces):
+            self.wfile.write(piece)
+
+    def _encoded(self, reply: Reply) -> Iterator[bytes]:
+        pieces = iter([reply.body]) if reply.lines is None else wire.blocks(reply.lines)
+        if not self.server.sandbox.gzip or "gzip" not in self.headers.get("Accept-Encoding", ""):
+            return pieces
+        self.send_header("Content-Encoding", "gzip")
+        return wire.gzipped(pieces)
+
+    def _break_off(self, ending: Ending) -> None:
+        self.close_connection = True
+        if ending is Ending.RESET:
+            self._reset()
+        elif ending is Ending.STALL:
+            while self.connection.recv(1024):
+                pass
+
+    def _reset(self) -> None:
+        """Closes without lingering, which makes TCP send RST; a FIN must not go first."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.rfile.close()
+        self.connection.close()
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with suppress(OSError):  # it may be closed already
+        connection.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,231 @@
+"""Faults: which calls are struck, and what a client sees on the wire."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import socket
+import threading
+import time
+
+import pytest
+
+from sandbox import serve
+from sandbox.faults import Answer, Cut, Fault, Mangle, Reset, Stall
+from sandbox.messages import BrokenOff
+
+PATH = "/api/export/data.json?dataTypeName=emailSend&range=All"
+KEY = {"Api-Key": "sandbox-iterable-key"}
+HALF = b'{"createdAt":"2026-03-01'
+"""Of any of the rows below."""
+
+
+@pytest.fixture
+def sends(empty):
+    """A sandbox with eight rows to export, in replies that end with a newline."""
+    rows = [{"createdAt": f"2026-03-01 10:00:0{second} +00:00", "n": second} for second in range(8)]
+    empty.iterable.add_events("emailSend", rows)
+    return empty
+
+
+@pytest.fixture
+def connection(sends):
+    with serve(sends) as url:
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
+        yield connection
+        connection.close()
+
+
+def read(connection, headers=KEY) -> tuple[bytes, Exception | None]:
+    """What arrives, and the error it ends with."""
+    got = b""
+    try:
+        connection.request("GET", PATH, headers=headers)
+        response = connection.getresponse()
+        while piece := response.read1():
+            got += piece
+    except (http.client.HTTPException, OSError) as error:
+        return got, error
+    return got, None
+
+
+def lines(got: bytes) -> int:
+    """Whole lines of JSON; a broken one fails."""
+    return len([json.loads(line) for line in got.splitlines()])
+
+
+def status(sandbox, ask, **query) -> int:
+    return ask(sandbox, "/api/lists", **query).status
+
+
+def test_a_fault_strikes_once_unless_told_otherwise(empty, ask):
+    empty.faults.add(Fault("/api/lists$", Answer(500)))
+    assert [status(empty, ask) for _ in range(3)] == [500, 200, 200]
+
+
+def test_a_fault_leaves_the_first_calls_alone_and_then_strikes_so_many_times(empty, ask):
+    empty.faults.add(Fault("/api/lists$", Answer(500), after=1, times=2))
+    assert [status(empty, ask) for _ in range(5)] == [200, 500, 500, 200, 200]
+
+
+def test_a_fault_without_end_strikes_until_faults_are_cleared(empty, ask):
+    empty.faults.add(Fault("/api/lists$", Answer(500), times=None))
+    assert [status(empty, ask) for _ in range(3)] == [500, 500, 500]
+    empty.faults.clear()
+    assert status(empty, ask) == 200
+
+
+def test_a_fault_strikes_only_the_path_and_the_parameters_it_names(empty, ask):
+    empty.faults.add(Fault("lists", Answer(500), query={"x": "1"}, times=None))
+    assert ask(empty, "/api/channels", x="1").status == 200
+    assert [status(empty, ask), status(empty, ask, x="2"), status(empty, ask, x=["2", "1"])] == [
+        200,
+        200,
+        500,
+    ]
+
+
+def test_faults_strike_one_after_the_other_in_the_order_they_were_added(empty, ask):
+    empty.faults.add(Fault("lists", Answer(500)))
+    empty.faults.add(Fault("lists", Answer(502), times=2))
+    assert [status(empty, ask) for _ in range(3)] == [500, 502, 200]
+
+
+def test_a_rejected_call_is_neither_struck_nor_counted(empty, ask):
+    empty.faults.add(Fault("lists", Answer(500)))
+    assert ask(empty, "/api/lists", key="wrong").status == 401
+    assert status(empty, ask) == 500
+
+
+def test_an_answer_is_text_or_json_with_its_headers(empty, ask):
+    empty.faults.add(Fault("lists", Answer(429, "Slow down.", {"Retry-After": "7"})))
+    empty.faults.add(Fault("lists", Answer(503, {"code": "GenericError"}), after=1))
+    text, envelope = ask(empty, "/api/lists"), ask(empty, "/api/lists")
+    assert (text.status, text.text, text.headers) == (429, "Slow down.", {"Retry-After": "7"})
+    assert (envelope.status, envelope.json) == (503, {"code": "GenericError"})
+
+
+def test_a_call_left_without_an_answer_is_recorded_with_status_0(empty, ask):
+    empty.faults.add(Fault("lists", Reset(rows=None)))
+    with pytest.raises(BrokenOff):
+        ask(empty, "/api/lists")
+    assert [call.status for call in empty.calls] == [0]
+
+
+@pytest.mark.parametrize(("at", "rest"), [("line", HALF), ("line_end", b""), ("chunk", b"")])
+def test_a_cut_reply_ends_in_an_incomplete_read(sends, connection, at, rest):
+    sends.faults.add(Fault("export", Cut(rows=3, at=at)))
+    connection.request("GET", PATH, headers=KEY)
+    with pytest.raises(http.client.IncompleteRead) as caught:
+        connection.getresponse().read()
+    got = caught.value.partial
+    assert (got.count(b"\n"), got.rpartition(b"\n")[2]) == (3, rest)
+
+
+def test_an_unframed_cut_looks_like_a_complete_reply(sends, connection):
+    sends.faults.add(Fault("export", Cut(rows=3, at="unframed")))
+    got, error = read(connection)
+    assert (got.count(b"\n"), error) == (3, None)
+    assert got.rpartition(b"\n")[2] == HALF
+
+
+@pytest.mark.parametrize("at", ["line", "line_end", "chunk", "unframed"])
+def test_a_cut_may_come_before_the_first_line(sends, connection, at):
+    sends.faults.add(Fault("export", Cut(rows=0, at=at)))
+    got, error = read(connection)
+    assert b"\n" not in got
+    assert (error is None) is (at == "unframed")
+
+
+def test_a_cut_beyond_the_last_line_still_lacks_the_end(sends, connection):
+    sends.faults.add(Fault("export", Cut(rows=99, at="chunk")))
+    got, error = read(connection)
+    assert lines(got) == 8
+    assert isinstance(error, http.client.IncompleteRead)
+
+
+def test_a_reset_comes_after_its_rows(sends, connection):
+    sends.faults.add(Fault("export", Reset(rows=3)))
+    got, error = read(connection)
+    assert lines(got) in (0, 3)  # a reset may overtake what was sent before it
+    assert isinstance(error, ConnectionResetError)
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"), [(Reset(None), ConnectionResetError), (Cut(None), http.client.RemoteDisconnected)]
+)
+def test_a_connection_can_end_before_the_status_line(sends, connection, kind, error):
+    sends.faults.add(Fault("export", kind))
+    assert isinstance(read(connection)[1], error)
+
+
+def test_a_stalled_reply_falls_silent_after_its_rows(sends, connection):
+    sends.faults.add(Fault("export", Stall(rows=2)))
+    connection.timeout = 0.2
+    got, error = read(connection)
+    assert lines(got) == 2
+    assert isinstance(error, TimeoutError)
+
+
+def test_a_stall_ends_when_the_client_leaves(sends):
+    before = threading.active_count()
+    with serve(sends) as url:
+        running = threading.active_count()
+        sends.faults.add(Fault("export", Stall(rows=1)))
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=0.1)
+        assert isinstance(read(connection)[1], TimeoutError)
+        assert threading.active_count() == running + 1
+        connection.close()
+        assert eventually(lambda: threading.active_count() == running)
+    assert threading.active_count() == before
+
+
+def test_a_stall_ends_when_the_server_stops(sends):
+    with serve(sends) as url:
+        sends.faults.add(Fault("export", Stall(rows=1)))
+        host, port = url.removeprefix("http://").split(":")
+        client = socket.create_connection((host, int(port)), timeout=5)
+        client.sendall(f"GET {PATH} HTTP/1.1\r\nHost: x\r\nApi-Key: sandbox-iterable-key\r\n\r\n".encode())
+        assert client.recv(10) == b"HTTP/1.1 2"
+    while client.recv(65536):
+        pass
+    client.close()
+
+
+def test_mangled_lines_are_garbage_blank_or_unterminated(sends, connection):
+    whole, _ = read(connection)
+    sends.faults.add(
+        Fault("export", Mangle(garbage_every=3, blank_every=4, last_newline=False, garbage=b"oops"))
+    )
+    got, error = read(connection)
+    expected = whole.splitlines(keepends=True)
+    expected[2] = expected[5] = b"oops\n"
+    expected.insert(7, b"\n")
+    expected.insert(3, b"\n")
+    assert (got, error) == (b"".join(expected).removesuffix(b"\n"), None)
+
+
+def test_a_cut_reply_can_be_compressed_too(sends, connection):
+    sends.gzip = True
+    sends.faults.add(Fault("export", Cut(rows=3, at="unframed")))
+    packed, error = read(connection, KEY | {"Accept-Encoding": "gzip"})
+    assert error is None
+    with pytest.raises(EOFError):
+        gzip.decompress(packed)
+
+
+def test_a_listing_is_one_line_and_can_be_cut_in_its_middle(sends, ask):
+    sends.faults.add(Fault("lists", Cut(rows=0)))
+    with pytest.raises(BrokenOff) as caught:
+        ask(sends, "/api/lists")
+    assert caught.value.tail is None
+
+
+def eventually(holds, seconds: float = 2) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True

@@ -1,0 +1,165 @@
+"""The HTTP server, and the command that starts it."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from sandbox import serve, wire
+from sandbox.messages import BrokenOff, Ending
+
+ROOT = Path(__file__).parents[2]
+KEY = {"Api-Key": "sandbox-iterable-key"}
+EXPORT = "/api/export/data.json?dataTypeName=emailSend&range=All"
+
+
+@pytest.fixture
+def connection(empty):
+    with serve(empty) as url:
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
+        yield connection
+        connection.close()
+
+
+def get(connection, path, headers=KEY):
+    connection.request("GET", path, headers=headers)
+    response = connection.getresponse()
+    return response, response.read()
+
+
+def test_a_listing_comes_with_its_length_over_a_connection_that_stays_open(empty, connection):
+    response, body = get(connection, "/api/lists")
+    first = connection.sock
+    assert (response.status, body) == (200, b'{"lists":[]}')
+    assert (response.headers["Content-Length"], response.headers["Content-Type"]) == (
+        "12",
+        "application/json",
+    )
+    get(connection, "/api/lists")
+    assert connection.sock is first
+
+
+def test_an_export_comes_in_chunks(empty, connection):
+    empty.iterable.add_events("emailSend", [{"createdAt": "2026-03-01 10:00:00 +00:00", "name": "Zoë"}])
+    response, body = get(connection, EXPORT)
+    assert (response.headers["Transfer-Encoding"], response.headers["Content-Length"]) == ("chunked", None)
+    assert json.loads(body) == {"createdAt": "2026-03-01 10:00:00 +00:00", "name": "Zoë"}
+    assert get(connection, EXPORT.replace("Send", "Open"))[1] == b""
+
+
+def test_replies_are_compressed_only_when_switched_on_and_accepted(empty, connection):
+    accepting = KEY | {"Accept-Encoding": "gzip, deflate"}
+    assert get(connection, "/api/lists", accepting)[1] == b'{"lists":[]}'
+    empty.gzip = True
+    assert get(connection, "/api/lists")[1] == b'{"lists":[]}'
+    response, body = get(connection, "/api/lists", accepting)
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(body) == b'{"lists":[]}'
+    response, body = get(connection, EXPORT, accepting)
+    assert (response.headers["Transfer-Encoding"], gzip.decompress(body)) == ("chunked", b"")
+
+
+def test_a_body_is_read_so_that_the_next_request_is_understood(empty, connection):
+    connection.request("POST", "/api/lists", body=b"x" * 1000, headers=KEY)
+    response = connection.getresponse()
+    assert (response.status, response.read()[:15]) == (404, b"<!DOCTYPE html>")
+    assert get(connection, "/api/lists")[0].status == 200
+    assert [(call.method, call.status) for call in empty.calls] == [("POST", 404), ("GET", 200)]
+
+
+def test_a_taken_port_is_an_error_of_the_caller(empty):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match="in use"), serve(empty, port):
+            pass
+
+
+def test_a_stopped_server_frees_its_port_with_clients_still_connected(empty, connection):
+    get(connection, "/api/lists")
+    with serve(empty) as url:
+        port = int(url.rpartition(":")[2])
+        idle = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        get(idle, "/api/lists")
+    with serve(empty, port) as again:
+        assert again == url
+    assert idle.sock.recv(1) == b""
+    idle.close()
+
+
+def test_a_large_export_is_streamed_in_flat_memory(empty):
+    row = {"createdAt": "2026-03-01 10:00:00 +00:00", "text": "x" * 900}
+    empty.iterable.add_events("emailSend", [row] * 8_000)
+    for event in empty.iterable.events["emailSend"]:
+        assert event.line  # encoded once, and kept
+    with serve(empty) as url:
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
+        tracemalloc.start()
+        connection.request("GET", EXPORT, headers=KEY)
+        response = connection.getresponse()
+        size = 0
+        while piece := response.read(65536):
+            size += len(piece)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        connection.close()
+    assert size > 7_500_000
+    assert peak < 2_000_000
+
+
+def test_lines_are_gathered_into_blocks():
+    assert list(wire.blocks([b"ab\n", b"c\n", b"d\n"], size=4)) == [b"ab\nc\n", b"d\n"]
+
+
+def test_chunks_announce_more_than_they_hold_where_a_reply_breaks_inside_one():
+    def broken():
+        yield b"ab\n"
+        raise BrokenOff(Ending.CLOSE, b"c")
+
+    chunks = wire.chunked(wire.blocks(broken()))
+    assert (next(chunks), next(chunks)) == (b"3\r\nab\n\r\n", b"401\r\nc")
+    with pytest.raises(BrokenOff):
+        next(chunks)
+
+
+def start(*words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "sandbox", *words],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_command_says_where_it_listens_and_serves_until_it_is_stopped():
+    running = {
+        number: start("--anchor", "2026-03-15", "--no-budgets") for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    for number, process in running.items():
+        with process:
+            line = process.stdout.readline()
+            assert line.startswith("Sandbox listening on http://127.0.0.1:")
+            connection = http.client.HTTPConnection(line.split("http://")[1].strip(), timeout=5)
+            assert [get(connection, "/api/users/getFields")[0].status for _ in range(5)] == [200] * 5
+            process.send_signal(number)
+            assert process.wait(5) == 0
+            assert process.stderr.read() == ""
+            connection.close()
+
+
+def test_the_command_says_in_one_sentence_that_a_port_is_taken():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with start("--port", str(port)) as process:
+            out, err = process.communicate(timeout=5)
+    expected = f"The sandbox cannot listen on port {port}: Address already in use.\n"
+    assert (process.returncode, out, err) == (1, "", expected)
