@@ -1,22 +1,27 @@
 """Python hooks of the source: what the manifest has no word for.
 
-| class                    | manifest key           | reason |
-|--------------------------|------------------------|--------|
-| ConfigurationCheck       | spec, transformations  | one sentence per mistake; JSON Schema names neither field nor remedy |
-| StateInstant             | state_migrations       | states of other connectors and versions spell the same instant in many ways |
-| VendorErrorHandler       | error_handler          | the vendor's own words in one sentence, without address or body in a log |
-| SkippingErrorHandler     | error_handler          | a list or user that keeps answering 500 is left out, with a warning |
-| ExportErrorHandler       | error_handler          | a request that breaks off asks for a shorter window |
-| CappedBackoff            | backoff_strategies     | the stock strategy has no cap and reads no HTTP date in Retry-After |
-| ExportWindowRetriever    | retriever              | windows whose length follows the last one; all or nothing; state at a window's end |
-| InTurnRetriever          | retriever              | children that share a scarce budget wait in one thread, not in all of them |
-| JsonLines                | extractor              | lines that are not JSON are counted and bounded; the stock decoder drops them |
-| ListMembers              | extractor              | one identifier a line, an e-mail address or a user id |
-| NextWindowsRows          | record_filter          | compares instants in any spelling without a template per row |
-| EventKey, UserKey        | transformations        | a key that is the same whenever the row is read |
-| SchemaColumns            | schema_normalization   | every value fits its column; all other keys go into `data` |
+| class                 | manifest key         | reason                                                            |
+|-----------------------|----------------------|-------------------------------------------------------------------|
+| ConfigurationCheck    | spec                 | one sentence per mistake, naming the field; it knows a clock      |
+| StateInstant          | state_migrations     | saved states spell an instant in many ways                        |
+| VendorErrorHandler    | error_handler        | the vendor's words, without address or body in a log              |
+| SkippingErrorHandler  | error_handler        | an item that cannot be had is left out, with a warning            |
+| ExportErrorHandler    | error_handler        | a request that breaks off asks for a shorter window               |
+| CappedBackoff         | backoff_strategies   | a cap, and HTTP dates in Retry-After                              |
+| ExportWindowRetriever | retriever            | windows sized by the last one, all or nothing; state at their end |
+| InTurnRetriever       | retriever            | children with a scarce budget wait in one thread, not in all      |
+| PartitionFields       | transformations      | what a record was asked for with, without a template per row      |
+| ChangedSince          | record_filter        | edits of what the API selects by creation only                    |
+| JsonLines             | extractor            | lines that are not JSON are counted and bounded                   |
+| NextWindowsRows       | record_filter        | instants in any spelling, without a template per row              |
+| EventKey, UserKey     | transformations      | a key that is the same whenever a row is read                     |
+| TextLines             | extractor            | nothing is emitted of a reply that breaks off                     |
+| ListMember            | transformations      | an e-mail address or a user id, by the line's form                |
+| NamedValues           | extractor            | mappings and bare values as records                               |
+| MetricsCsv            | extractor            | columns that differ from reply to reply, numbers as numbers       |
+| SchemaColumns         | schema_normalization | every value fits its column; all else goes into `data`            |
 
-The order of the file follows the data: configuration, state, transport, windows, rows.
+The order of the file follows the data: instants, configuration, state, transport, windows, children, rows, columns.
 """
 
 import csv
@@ -27,13 +32,19 @@ import logging
 import math
 import re
 import tempfile
+import threading
 import time
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import closing, contextmanager
 from dataclasses import InitVar, dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import blake2b
-from typing import IO, Any, Callable, Dict, Iterable, Iterator, List, Mapping, MutableMapping, NamedTuple, Optional, Union
+from typing import (
+    IO,
+    Any,
+    NamedTuple,
+)
 from weakref import WeakKeyDictionary
 
 import orjson
@@ -63,7 +74,7 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 LOGGER = logging.getLogger("airbyte")
-Row = Dict[str, Any]
+Row = dict[str, Any]
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Instants
@@ -94,14 +105,16 @@ def rfc3339(value: Any) -> str:
 def instant(value: Any) -> datetime:
     """Read an instant in any spelling of `rfc3339`, as an aware datetime in UTC."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return datetime.fromtimestamp(value / 1000, timezone.utc)
+        return datetime.fromtimestamp(value / 1000, UTC)
+    if isinstance(value, str) and value.isdigit() and len(value) > len("20260101"):
+        return instant(int(value))
     match = _INSTANT.fullmatch(str(value).strip())
     if match is None:
         raise ValueError("not an instant")
     fraction = (match["fraction"] or "")[:6].ljust(6, "0")
     offset = match["offset"] if match["offset"] not in (None, "Z", "UTC") else "+00:00"
     spelled = f"{match['date']}T{match['clock'] or '00:00:00'}.{fraction}{offset}"
-    return datetime.fromisoformat(spelled).astimezone(timezone.utc)
+    return datetime.fromisoformat(spelled).astimezone(UTC)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -151,7 +164,7 @@ def _start_date_mistakes(start_date: Any) -> Iterator[str]:
         start = None
     if start is None:
         yield "`start_date` must be an instant in UTC spelled like 2025-01-01T00:00:00Z."
-    elif start > datetime.now(timezone.utc):
+    elif start > datetime.now(UTC):
         yield "`start_date` lies in the future: choose an instant in the past."
 
 
@@ -227,7 +240,7 @@ class VendorErrorHandler(DefaultErrorHandler):
         self._stream = parameters["name"]
 
     def interpret_response(
-        self, response_or_exception: Optional[Union[requests.Response, Exception]]
+        self, response_or_exception: requests.Response | Exception | None
     ) -> ErrorResolution:
         if isinstance(response_or_exception, requests.Response):
             return self._interpret_reply(response_or_exception)
@@ -239,7 +252,9 @@ class VendorErrorHandler(DefaultErrorHandler):
             return SUCCESS_RESOLUTION
         said = f"stream {self._stream}: HTTP {status}, “{vendor_message(response)}”"
         if status == 429:
-            return ErrorResolution(ResponseAction.RATE_LIMITED, FailureType.transient_error, f"Too many calls for {said}.")
+            return ErrorResolution(
+                ResponseAction.RATE_LIMITED, FailureType.transient_error, f"The API had too many calls for {said}."
+            )
         if status == 408 or status >= 500:
             return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error, f"The API failed for {said}.")
         remedy = _REMEDIES.get(status, "report this to the maintainers of the connector")
@@ -250,7 +265,7 @@ class VendorErrorHandler(DefaultErrorHandler):
             failure_type=FailureType.config_error,
         )
 
-    def _interpret_failure(self, failure: Optional[Exception]) -> ErrorResolution:
+    def _interpret_failure(self, failure: Exception | None) -> ErrorResolution:
         kind = type(failure).__name__
         if isinstance(failure, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
             raise AirbyteTracedException(
@@ -324,7 +339,7 @@ class ExportErrorHandler(VendorErrorHandler):
     Errors: those of VendorErrorHandler; a host that cannot be reached at all is retried, not split.
     """
 
-    def _interpret_failure(self, failure: Optional[Exception]) -> ErrorResolution:
+    def _interpret_failure(self, failure: Exception | None) -> ErrorResolution:
         if _broke_off(failure):
             return ErrorResolution(
                 ResponseAction.SPLIT_REQUEST_WINDOW, FailureType.transient_error, _kind_of_break(failure)
@@ -332,7 +347,7 @@ class ExportErrorHandler(VendorErrorHandler):
         return super()._interpret_failure(failure)
 
 
-def _broke_off(failure: Optional[BaseException]) -> bool:
+def _broke_off(failure: BaseException | None) -> bool:
     """Whether a connection that stood ended early; false when none came about."""
     if isinstance(failure, requests.exceptions.ConnectTimeout):
         return False
@@ -341,7 +356,7 @@ def _broke_off(failure: Optional[BaseException]) -> bool:
     return isinstance(failure, requests.exceptions.ConnectionError) and "aborted" in str(failure)
 
 
-def _kind_of_break(failure: Optional[BaseException]) -> str:
+def _kind_of_break(failure: BaseException | None) -> str:
     return f"the transfer broke off ({type(failure).__name__})"
 
 
@@ -360,9 +375,9 @@ class CappedBackoff(BackoffStrategy):
 
     def backoff_time(
         self,
-        response_or_exception: Optional[Union[requests.Response, requests.RequestException]],
+        response_or_exception: requests.Response | requests.RequestException | None,
         attempt_count: int,
-    ) -> Optional[float]:
+    ) -> float | None:
         asked = retry_after(response_or_exception)
         seconds = (
             min(self.longest, self.shortest * 2 ** (attempt_count - 1))
@@ -373,7 +388,7 @@ class CappedBackoff(BackoffStrategy):
         return max(seconds - 1, 0.001)
 
 
-def retry_after(response_or_exception: Any) -> Optional[float]:
+def retry_after(response_or_exception: Any) -> float | None:
     """Seconds from now until the moment named in a reply's `Retry-After` header; None without a readable one."""
     if not isinstance(response_or_exception, requests.Response):
         return None
@@ -381,7 +396,7 @@ def retry_after(response_or_exception: Any) -> Optional[float]:
     if header.isdigit():
         return float(header)
     try:
-        return max(0.0, (parsedate_to_datetime(header) - datetime.now(timezone.utc)).total_seconds())
+        return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
     except (TypeError, ValueError):
         return None
 
@@ -474,7 +489,7 @@ class ExportWindowRetriever(SimpleRetriever):
     Source: https://api.iterable.com/api/docs (export, data.json), read 2026-11-22.
     """
 
-    cursor: Optional[Cursor] = None
+    cursor: ConcurrentCursor | None = None
     first_window_days: int = 30
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
@@ -483,7 +498,7 @@ class ExportWindowRetriever(SimpleRetriever):
         self.requester.stream_response = True  # type: ignore[attr-defined]
 
     def read_records(
-        self, records_schema: Mapping[str, Any], stream_slice: Optional[StreamSlice] = None
+        self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
     ) -> Iterable[Record]:
         start, end = Window.of(stream_slice or {})
         pace = WindowPace(timedelta(days=self.first_window_days))
@@ -496,30 +511,30 @@ class ExportWindowRetriever(SimpleRetriever):
                 continue
             with copy.file:
                 yield from self._rows(response, records_schema, window)
-            save_state(self.cursor, self.name, window)
+            if self.cursor:
+                save_state(self.cursor, self.name, window)
             LOGGER.info(f"{self.name}: {window} read, {copy.lines:,} lines in {copy.seconds:.1f} s.")
             pace.succeeded(window.length, copy.seconds, copy.lines)
             start = window.end
 
     def _fetch(self, window: Window) -> "tuple[requests.Response, WindowCopy]":
         """Ask for a window and bring its whole reply onto this machine; the reply then reads from the copy."""
-        response = self._fetch_next_page(window.to_slice())
-        if response is None:
-            raise RequestWindowSplitRequiredException(stream_name=self.name, error_message="there was no reply")
-        with closing(response):
-            copy = copy_reply(response, f"{self.name}: {window}")
+        with life_signs(f"{self.name}: waiting for {window}"):
+            response = self._fetch_next_page(window.to_slice())
+            if response is None:
+                raise RequestWindowSplitRequiredException(self.name, "there was no reply")
+            with closing(response):
+                copy = copy_reply(response, self.name)
         if copy.ends_inside_a_line and window.length > WindowPace.LAST_RESORTS[-1]:
             copy.file.close()
-            raise RequestWindowSplitRequiredException(
-                stream_name=self.name, error_message="the reply ended inside a line"
-            )
+            raise RequestWindowSplitRequiredException(self.name, "the reply ended inside a line")
         response.raw = copy.file
         return response, copy
 
     def _shorten(self, pace: WindowPace, window: Window, broken: RequestWindowSplitRequiredException) -> None:
         if not pace.broke(window.length):
             raise AirbyteTracedException(
-                message=f"Stream {self.name} could not be read on from {window.start.isoformat()}: even a window of one "
+                message=f"Stream {self.name} could not be read beyond {window.start.isoformat()}: even a window of one "
                 f"second broke off ({broken.error_message}). What came before is saved; the next sync goes on there.",
                 failure_type=FailureType.transient_error,
             ) from broken
@@ -544,17 +559,16 @@ class WindowCopy(NamedTuple):
 
 CHUNK_BYTES = 1 << 20
 IN_MEMORY_BYTES = 8 << 20
-SECONDS_BETWEEN_LIFE_SIGNS = 60.0
 
 
-def copy_reply(response: requests.Response, title: str) -> WindowCopy:
-    """Copy a streamed reply into a private temporary file as fast as it comes, with a log line a minute.
+def copy_reply(response: requests.Response, stream: str) -> WindowCopy:
+    """Copy a streamed reply into a private temporary file as fast as it comes.
 
     Errors: RequestWindowSplitRequiredException when the transfer breaks off.
     """
     # Spooled: small replies touch no disk; large ones have no name there, so that a crash leaves nothing behind.
     file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115 — the reader of the copy closes it
-    began = last_sign = time.monotonic()
+    began = time.monotonic()
     lines = received = line_start = 0
     try:
         for chunk in response.iter_content(CHUNK_BYTES):
@@ -562,13 +576,10 @@ def copy_reply(response: requests.Response, title: str) -> WindowCopy:
             lines += chunk.count(b"\n")
             line_start = received + chunk.rfind(b"\n") + 1 if b"\n" in chunk else line_start
             received += len(chunk)
-            if time.monotonic() - last_sign >= SECONDS_BETWEEN_LIFE_SIGNS:
-                last_sign = time.monotonic()
-                LOGGER.info(f"{title}: {received / 1e6:,.0f} MB received so far.")
     except BaseException as failure:
         file.close()
         if isinstance(failure, requests.exceptions.RequestException):
-            raise RequestWindowSplitRequiredException(title, _kind_of_break(failure)) from failure
+            raise RequestWindowSplitRequiredException(stream, _kind_of_break(failure)) from failure
         raise
     file.seek(line_start)
     last_line = file.read()
@@ -576,6 +587,26 @@ def copy_reply(response: requests.Response, title: str) -> WindowCopy:
     # `elapsed` starts when the request leaves, not when it queues for its share of the budget.
     seconds = response.elapsed.total_seconds() + time.monotonic() - began
     return WindowCopy(file, lines + bool(last_line), seconds, bool(last_line) and parse_line(last_line) is None)
+
+
+SECONDS_BETWEEN_LIFE_SIGNS = 60.0
+
+
+@contextmanager
+def life_signs(title: str) -> Iterator[None]:
+    """Log once a minute what is still awaited, so that a platform does not take patience for death."""
+    over = threading.Event()
+
+    def report() -> None:
+        began = time.monotonic()
+        while not over.wait(SECONDS_BETWEEN_LIFE_SIGNS):
+            LOGGER.info(f"{title} for {time.monotonic() - began:.0f} s now.")
+
+    threading.Thread(target=report, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 class _FinishedWindow(Partition):
@@ -598,7 +629,7 @@ class _FinishedWindow(Partition):
         return hash((self._stream, self._slice))
 
 
-def save_state(cursor: Cursor, stream: str, window: Window) -> None:
+def save_state(cursor: ConcurrentCursor, stream: str, window: Window) -> None:
     """Move the state to a window's end and emit it, whatever the rows of the window were."""
     finished = _FinishedWindow(stream, window)
     newest = {cursor.cursor_field.cursor_field_key: window.to_slice()["end_time"]}
@@ -622,19 +653,20 @@ class InTurnRetriever(SimpleRetriever):
     Errors: those of the first partition that fails; those before it are out.
     """
 
-    parents: Optional[List[PartitionRouter]] = None
-    cursor: Optional[Cursor] = None
+    parents: list[PartitionRouter] | None = None
+    cursor: Cursor | None = None
 
     def read_records(
-        self, records_schema: Mapping[str, Any], stream_slice: Optional[StreamSlice] = None
+        self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
     ) -> Iterable[Any]:
         span = stream_slice.cursor_slice if stream_slice else {}
         for parents in itertools.product(*(router.stream_slices() for router in self.parents or [])):
             asked_for = {name: value for parent in parents for name, value in parent.partition.items()}
             partition = StreamSlice(partition=asked_for, cursor_slice=span)
-            for record in super().read_records(records_schema, partition):
-                # Without a slice: a row must never move the state.
-                yield Record(record.data, self.name)
+            with life_signs(f"{self.name}: still reading"):
+                for record in super().read_records(records_schema, partition):
+                    # Without a slice: a row must never move the state.
+                    yield Record(record.data, self.name)
         if isinstance(self.cursor, ConcurrentCursor):
             save_state(self.cursor, self.name, Window.of(span))
 
@@ -646,13 +678,7 @@ class PartitionFields(RecordTransformation):
     Why not YAML: AddFields evaluates a template per field and row, and members come by the million.
     """
 
-    def transform(
-        self,
-        record: Row,
-        config: Optional[Mapping[str, Any]] = None,
-        stream_state: Optional[Mapping[str, Any]] = None,
-        stream_slice: Optional[StreamSlice] = None,
-    ) -> None:
+    def transform(self, record: Row, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
         for name, value in (stream_slice.partition if stream_slice else {}).items():
             if name != "parent_slice":
                 record[name] = value
@@ -666,14 +692,14 @@ class ChangedSince(RecordFilter):
     Units: any spelling of an instant.
     """
 
-    date_fields: List[str] = field(default_factory=list)
+    date_fields: list[str] = field(default_factory=list)
 
     def filter_records(
         self,
         records: Iterable[Mapping[str, Any]],
         stream_state: Mapping[str, Any],
-        stream_slice: Optional[StreamSlice] = None,
-        next_page_token: Optional[Mapping[str, Any]] = None,
+        stream_slice: StreamSlice | None = None,
+        next_page_token: Mapping[str, Any] | None = None,
     ) -> Iterator[Mapping[str, Any]]:
         since = Window.of(stream_slice or {}).start.isoformat()[:19]
         for record in records:
@@ -687,7 +713,7 @@ class ChangedSince(RecordFilter):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def parse_line(line: bytes) -> Optional[Row]:
+def parse_line(line: bytes) -> Row | None:
     """The JSON object on a line; None when there is no such thing."""
     try:
         row = orjson.loads(line)
@@ -731,7 +757,7 @@ class JsonLines(RecordExtractor):
         found = f"{self._stream}: {bad:,} of {lines:,} lines of an export are not JSON"
         if bad > max(1, lines * self.BAD_SHARE):
             raise AirbyteTracedException(
-                message=f"{found}, too many to go on: the next sync asks for them again; if it fails too, tell the vendor.",
+                message=f"{found}, too many to go on. The next sync reads them again; if it fails too, tell the vendor.",
                 failure_type=FailureType.system_error,
             )
         LOGGER.warning(f"{found} and left out.")
@@ -763,8 +789,8 @@ class NextWindowsRows(RecordFilter):
         self,
         records: Iterable[Mapping[str, Any]],
         stream_state: Mapping[str, Any],
-        stream_slice: Optional[StreamSlice] = None,
-        next_page_token: Optional[Mapping[str, Any]] = None,
+        stream_slice: StreamSlice | None = None,
+        next_page_token: Mapping[str, Any] | None = None,
     ) -> Iterator[Mapping[str, Any]]:
         start, end = ((stream_slice or {})[key][:19] for key in ("start_time", "end_time"))
         outside = undated = 0
@@ -779,38 +805,34 @@ class NextWindowsRows(RecordFilter):
             yield row
         if outside or undated:
             LOGGER.warning(
-                f"{self._stream}: of the window {start} – {end}, {outside:,} rows are dated outside it and {undated:,} "
+                f"{self._stream}: of the window {start} – {end}, {outside:,} rows are dated outside it, {undated:,} "
                 f"have no readable `{self.cursor_field}`; all of them are kept."
             )
 
 
-def _second_of(value: Any) -> Optional[str]:
+def _second_of(value: Any) -> str | None:
     try:
         return rfc3339(value)[:19]
-    except (ValueError, OverflowError, OSError):
+    except CANNOT_CONVERT:
         return None
 
 
 @dataclass
 class EventKey(RecordTransformation):
-    """Adds `event_id`, the same whenever and through whichever endpoint the event is read.
+    """Adds `event_id`, the same whenever the event is read.
 
     Iterable's events have no id: a message id is shared by all opens and clicks of a message. The key is a hash over
-    the data type and every field of the row but those that Iterable rewrites later.
+    the stream's name and every field of the row but those that Iterable rewrites later.
     Why not YAML: the hash filter of the template language takes no object, and would cost more than the parsing.
     """
 
     parameters: InitVar[Mapping[str, Any]]
-    data_type: str = ""
 
-    def transform(
-        self,
-        record: Row,
-        config: Optional[Mapping[str, Any]] = None,
-        stream_state: Optional[Mapping[str, Any]] = None,
-        stream_slice: Optional[StreamSlice] = None,
-    ) -> None:
-        record["event_id"] = stable_hash(self.data_type, record)
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        self._stream = parameters["name"]
+
+    def transform(self, record: Row, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
+        record["event_id"] = stable_hash(self._stream, record)
 
 
 @dataclass
@@ -820,13 +842,7 @@ class UserKey(RecordTransformation):
     Why not YAML: a template per row would cost more than the parsing.
     """
 
-    def transform(
-        self,
-        record: Row,
-        config: Optional[Mapping[str, Any]] = None,
-        stream_state: Optional[Mapping[str, Any]] = None,
-        stream_slice: Optional[StreamSlice] = None,
-    ) -> None:
+    def transform(self, record: Row, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
         known = record.get("itblUserId") or record.get("email") or record.get("userId")
         record["user_key"] = str(known) if known else stable_hash("user", record)
 
@@ -868,13 +884,7 @@ class ListMember(RecordTransformation):
     Why not YAML: a template per row would take eight times as long, and members come by the million.
     """
 
-    def transform(
-        self,
-        record: Row,
-        config: Optional[Mapping[str, Any]] = None,
-        stream_state: Optional[Mapping[str, Any]] = None,
-        stream_slice: Optional[StreamSlice] = None,
-    ) -> None:
+    def transform(self, record: Row, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
         identifier = record["identifier"]
         record["email" if "@" in identifier else "userId"] = identifier
 
@@ -887,7 +897,7 @@ class NamedValues(RecordExtractor):
     Why not YAML: the stock extractor takes whatever it finds for a record, texts included.
     """
 
-    field_paths: List[List[str]] = field(default_factory=list)
+    field_paths: list[list[str]] = field(default_factory=list)
     name_field: str = ""
     value_field: str = ""
 
@@ -900,7 +910,7 @@ class NamedValues(RecordExtractor):
             yield from (item if isinstance(item, dict) else {self.name_field: item} for item in found)
 
 
-def _at(body: Any, path: List[str]) -> Any:
+def _at(body: Any, path: list[str]) -> Any:
     for name in path:
         body = body.get(name) if isinstance(body, dict) else None
     return body
@@ -919,7 +929,7 @@ class MetricsCsv(RecordExtractor):
         lines = csv.reader(io.StringIO(response.content.decode("utf-8-sig", "replace"), newline=""))
         names = next(lines, [])
         for cells in lines:
-            line = {name: figure(cell) for name, cell in zip(names, cells) if name and cell.strip()}
+            line = {name: figure(cell) for name, cell in zip(names, cells, strict=False) if name and cell.strip()}
             if line:
                 yield {**{snake_case(name): value for name, value in line.items()}, "data": line}
 
@@ -943,12 +953,17 @@ def snake_case(name: str) -> str:
     return _WORD_ENDS.sub("_", name).strip("_").lower()
 
 
+# ---------------------------------------------------------------------------------------------------------------------
+# Columns
+# ---------------------------------------------------------------------------------------------------------------------
+
 Convert = Callable[[Any], Any]
 
 
 class Column(NamedTuple):
     """What a column takes as it is, and how it makes anything else fit (ValueError: it cannot)."""
 
+    kind: str
     as_is: "frozenset[type]"
     convert: Convert
 
@@ -964,28 +979,79 @@ class SchemaColumns(TypeTransformer):
 
     rest: str = "data"
     _schema: Mapping[str, Any] = field(init=False, repr=False, default_factory=dict)
-    _columns: Dict[str, Column] = field(init=False, repr=False, default_factory=dict)
+    _columns: dict[str, Column] = field(init=False, repr=False, default_factory=dict)
 
     def transform(self, record: Row, schema: Mapping[str, Any]) -> None:
-        columns = self._columns_of(schema)
-        rest: Row = {}
-        for name, value in list(record.items()):
-            column = columns.get(name)
-            if column is None:
-                rest[name] = record.pop(name)
-            elif value is not None and type(value) not in column.as_is:
-                try:
-                    record[name] = column.convert(value)
-                except (ValueError, OverflowError, OSError):
-                    rest[name] = record.pop(name)
-        if rest and self.rest:
-            record[self.rest] = rest
-
-    def _columns_of(self, schema: Mapping[str, Any]) -> Dict[str, Column]:
         if schema is not self._schema:
             self._columns = {name: column_of(of) for name, of in schema["properties"].items() if name != self.rest}
             self._schema = schema
-        return self._columns
+        rest = take_misfits(record, self._columns)
+        if rest:
+            rest = respell(rest, record, self._columns)
+        if rest and self.rest:
+            record[self.rest] = rest
+
+
+def take_misfits(record: Row, columns: Mapping[str, Column]) -> Row:
+    """Convert the values of a record to their columns; take out and return those that have none or do not fit."""
+    misfits: Row = {}
+    for name, value in list(record.items()):
+        column = columns.get(name)
+        if column is None:
+            misfits[name] = record.pop(name)
+        elif value is not None and type(value) not in column.as_is:
+            try:
+                record[name] = column.convert(value)
+            except CANNOT_CONVERT:
+                misfits[name] = record.pop(name)
+    return misfits
+
+
+def respell(misfits: Row, record: Row, columns: Mapping[str, Column]) -> Row:
+    """Move what is only spelled otherwise into its columns, and return the others.
+
+    Iterable spells nested fields in three ways: as objects, with dotted names, and arrays of objects as one array per
+    field (`shoppingCartItems.price: [14.95, 30]`). What is there already in the column's own spelling is not repeated.
+    """
+    others: Row = {}
+    series: dict[str, Row] = {}
+    for name, value in misfits.items():
+        head, dot, tail = name.partition(".")
+        column = columns.get(head) if dot else None
+        if column and column.kind == "object" and _put(record, head, column, {tail: value}):
+            continue
+        if column and column.kind == "array" and isinstance(value, list):
+            series.setdefault(head, {})[tail] = value
+        elif isinstance(value, dict) and any(other.startswith(f"{name}.") for other in columns):
+            dotted = {f"{name}.{inner}": item for inner, item in value.items()}
+            others.update(take_misfits(dotted, columns))
+            record.update(dotted)
+        else:
+            others[name] = value
+    for head, fields in series.items():
+        items = [dict(zip(fields, values, strict=False)) for values in zip(*fields.values(), strict=False)]
+        if len({len(values) for values in fields.values()}) > 1 or not _put(record, head, columns[head], items):
+            others.update({f"{head}.{tail}": values for tail, values in fields.items()})
+    return others
+
+
+def _put(record: Row, name: str, column: Column, value: Any) -> bool:
+    """Add a value to a column of a record; False when it does not fit or says otherwise than what is there."""
+    there = record.get(name)
+    if isinstance(there, dict) and isinstance(value, dict):
+        if any(there.get(inner, item) != item for inner, item in value.items()):
+            return False
+        value = {**there, **value}
+    elif there is not None:
+        return bool(there == value)
+    try:
+        record[name] = _fit(column, value)
+    except CANNOT_CONVERT:
+        return False
+    return True
+
+
+CANNOT_CONVERT = (ValueError, OverflowError, OSError)
 
 
 def column_of(schema: Mapping[str, Any]) -> Column:
@@ -993,11 +1059,12 @@ def column_of(schema: Mapping[str, Any]) -> Column:
     declared = schema["type"]
     kind = declared if isinstance(declared, str) else next(name for name in declared if name != "null")
     if schema.get("format") == "date-time":
-        return Column(frozenset(), rfc3339)
+        return Column("date-time", frozenset(), rfc3339)
     if kind == "object" and schema.get("properties"):
-        return Column(frozenset(), _object_of({name: column_of(of) for name, of in schema["properties"].items()}))
+        fields = {name: column_of(of) for name, of in schema["properties"].items()}
+        return Column(kind, frozenset(), _object_of(fields))
     if kind == "array" and schema.get("items"):
-        return Column(frozenset(), _array_of(column_of(schema["items"])))
+        return Column(kind, frozenset(), _array_of(column_of(schema["items"])))
     return _PLAIN_COLUMNS[kind]
 
 
@@ -1011,7 +1078,7 @@ def _object_of(columns: Mapping[str, Column]) -> Convert:
 
 
 def _array_of(items: Column) -> Convert:
-    def convert(value: Any) -> List[Any]:
+    def convert(value: Any) -> list[Any]:
         if not isinstance(value, list):
             raise ValueError("not an array")
         return [_fit(items, item) for item in value]
@@ -1059,15 +1126,18 @@ def _boolean(value: Any) -> bool:
     return value.lower() == "true"
 
 
-def _array(value: Any) -> List[Any]:
+def _array(value: Any) -> list[Any]:
     raise ValueError("not an array")
 
 
 _PLAIN_COLUMNS = {
-    "string": Column(frozenset({str}), _text),
-    "integer": Column(frozenset({int}), _integer),
-    "number": Column(frozenset({int}), _number),
-    "boolean": Column(frozenset({bool}), _boolean),
-    "object": Column(frozenset({dict}), _object),
-    "array": Column(frozenset({list}), _array),
+    kind: Column(kind, frozenset(as_is), convert)
+    for kind, as_is, convert in (
+        ("string", {str}, _text),
+        ("integer", {int}, _integer),
+        ("number", {int}, _number),
+        ("boolean", {bool}, _boolean),
+        ("object", {dict}, _object),
+        ("array", {list}, _array),
+    )
 }

@@ -1,0 +1,91 @@
+"""Time that stands still while anything works, and jumps when everything waits."""
+
+import heapq
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+from unittest import mock
+
+import requests
+import time_machine
+from requests.adapters import HTTPAdapter
+
+
+class VirtualClock:
+    """Stands in for the system's clock and for `time.sleep` of the whole process.
+
+    A thread that sleeps waits for its moment. Once the process has used no CPU for a little while, so that all of its
+    threads sleep or wait for one that does, time jumps to the moment the first of them wakes. Waits of hours are over
+    at once, in the order and at the instants they would really have had. A request under way counts as work.
+    `time.monotonic` keeps running.
+    Units: seconds since the epoch; QUIET and IDLE in real seconds, of waiting and of CPU time.
+    """
+
+    QUIET = 0.01
+    IDLE = 0.002
+    TICK = 0.001
+
+    def __init__(self, start: datetime) -> None:
+        self._traveller = time_machine.travel(start, tick=False)
+        self._coordinates: time_machine.Coordinates
+        self._wake_times: list[float] = []
+        self._changed = threading.Condition()
+        self._requests_under_way = 0
+        self.slept: list[float] = []
+
+    @contextmanager
+    def running(self) -> Iterator["VirtualClock"]:
+        send = HTTPAdapter.send
+
+        def counted_send(adapter: HTTPAdapter, *arguments: Any, **keywords: Any) -> requests.Response:
+            with self._under_way():
+                return send(adapter, *arguments, **keywords)
+
+        with mock.patch.object(time, "sleep", self.sleep), mock.patch.object(HTTPAdapter, "send", counted_send):
+            self._coordinates = self._traveller.start()
+            try:
+                yield self
+            finally:
+                self._traveller.stop()
+
+    def now(self) -> float:
+        return time.time()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass between two syncs."""
+        self._coordinates.shift(seconds)
+
+    def sleep(self, seconds: float) -> None:
+        # A limiter that polls with no wait at all would otherwise poll for ever.
+        wake_time = self.now() + max(seconds, self.TICK)
+        with self._changed:
+            self.slept.append(seconds)
+            heapq.heappush(self._wake_times, wake_time)
+            self._changed.notify_all()
+            while self.now() < wake_time:
+                if self._wake_times[0] < wake_time:
+                    self._changed.wait()
+                elif self._nothing_works() and self._wake_times[0] == wake_time:
+                    self._coordinates.move_to(wake_time)
+                    self._changed.notify_all()
+            self._wake_times.remove(wake_time)
+            heapq.heapify(self._wake_times)
+            self._changed.notify_all()
+
+    @contextmanager
+    def _under_way(self) -> Iterator[None]:
+        with self._changed:
+            self._requests_under_way += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._requests_under_way -= 1
+
+    def _nothing_works(self) -> bool:
+        before = time.process_time()
+        self._changed.wait(self.QUIET)
+        return not self._requests_under_way and time.process_time() - before < self.IDLE

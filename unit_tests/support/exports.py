@@ -1,0 +1,48 @@
+"""What the tests of exports share: rows to put in, and the oracle."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from sandbox import Sandbox
+from unit_tests.support.connector import Sync
+
+EXPORT = "/api/export/data.json$"
+DAY = timedelta(days=1)
+
+
+def rows_every(
+    gap: timedelta,
+    start: datetime,
+    end: datetime | None = None,
+    count: int | None = None,
+    prefix: str = "message",
+) -> Iterator[dict[str, Any]]:
+    """One sent e-mail every `gap`, until `end` or `count` of them, told apart by message id."""
+    number, moment = 0, start
+    while (end is None or moment < end) and (count is None or number < count):
+        yield {
+            "email": f"person{number % 7}@example.com",
+            "createdAt": f"{moment:%Y-%m-%d %H:%M:%S} +00:00",
+            "messageId": f"{prefix}-{number}",
+        }
+        number, moment = number + 1, moment + gap
+
+
+def delivered(sync: Sync, stream: str = "email_send") -> list[str]:
+    """The message ids of all rows emitted, sorted, repeated ones included."""
+    return sorted(row["messageId"] for row in sync.records[stream])
+
+
+def held(sandbox: Sandbox, data_type: str = "emailSend") -> list[str]:
+    """The message ids of all rows in the sandbox, sorted."""
+    return sorted(row["messageId"] for row in sandbox.iterable.rows(data_type))
+
+
+def windows(sandbox: Sandbox, data_type: str = "emailSend") -> list[tuple[str, str]]:
+    """The windows asked for, in order, those that failed included."""
+    return [
+        (call.query["startDateTime"][0], call.query["endDateTime"][0])
+        for call in sandbox.calls
+        if call.query.get("dataTypeName") == [data_type]
+    ]
