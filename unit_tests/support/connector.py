@@ -28,7 +28,8 @@ class Sync:
     crash: BaseException | None = None
 
     def of_type(self, kind: str) -> list[Message]:
-        return [message[kind.lower()] for message in self.messages if message["type"] == kind]
+        field_name = "connectionStatus" if kind == "CONNECTION_STATUS" else kind.lower()
+        return [message[field_name] for message in self.messages if message["type"] == kind]
 
     @property
     def records(self) -> dict[str, list[dict[str, Any]]]:

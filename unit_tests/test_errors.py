@@ -1,0 +1,302 @@
+"""What may pass is retried with patience; what cannot is said at once, in a sentence; one failure stays one."""
+
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import requests
+
+from sandbox import Sandbox
+from sandbox.faults import Answer, Cut, Fault
+from unit_tests.conftest import NOW, Syncing
+from unit_tests.support.clock import VirtualClock
+from unit_tests.support.connector import run
+from unit_tests.support.exports import DAY, EXPORT, delivered, held, rows_every
+
+LISTS = "/api/lists$"
+GENERIC_ERROR = Answer(500, {"msg": "An error occurred.", "code": "GenericError", "params": None})
+TEN_WAITS = [20, 40, 80, 160, 320, 400, 400, 400, 400, 400]
+
+
+def waits(clock: VirtualClock) -> list[int]:
+    """The back-offs, in whole seconds; waits for a share of the budget are shorter."""
+    return [round(seconds) for seconds in clock.slept if seconds > 5]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        GENERIC_ERROR,
+        Answer(502, "<html><head><title>Bad Gateway</title></head></html>"),
+        Answer(503, "try later"),
+        Answer(504, ""),
+        Answer(429, {"msg": "Exceeded rate limit", "code": "RateLimitExceeded", "params": {}}),
+        Answer(429, "Rate limit exceeded. Please try again later."),
+    ],
+    ids=lambda answer: f"{answer.status}-{type(answer.body).__name__}",
+)
+def test_what_may_pass_is_retried_ten_times_over_20_to_400_seconds(
+    sandbox: Sandbox, sync: Syncing, clock: VirtualClock, answer: Answer
+) -> None:
+    sandbox.iterable.lists = [{"id": 7, "name": "VIP"}]
+    sandbox.faults.add(Fault(LISTS, answer, times=10))
+
+    synced = sync("lists")
+
+    assert [record["id"] for record in synced.records["lists"]] == [7]
+    assert waits(clock) == TEN_WAITS
+
+
+def test_a_listing_whose_transfer_breaks_is_retried_and_emits_nothing_twice(
+    sandbox: Sandbox, sync: Syncing, clock: VirtualClock
+) -> None:
+    sandbox.iterable.lists = [{"id": number} for number in range(500)]
+    sandbox.faults.add(Fault(LISTS, Cut(rows=0)))
+
+    synced = sync("lists")
+
+    assert [record["id"] for record in synced.records["lists"]] == list(range(500))
+    assert waits(clock) == [20]
+
+
+def test_the_eleventh_failure_ends_the_stream_as_transient(
+    sandbox: Sandbox, sync: Syncing, clock: VirtualClock
+) -> None:
+    sandbox.faults.add(Fault(LISTS, GENERIC_ERROR, times=None))
+
+    synced = sync("lists", fails=True)
+
+    assert synced.errors["lists"]["failure_type"] == "transient_error"
+    assert "The API failed for stream lists: HTTP 500, “An error occurred.”." in synced.errors["lists"]["message"]
+    assert len([call for call in sandbox.calls if call.path == "/api/lists"]) == 11
+    assert waits(clock) == TEN_WAITS
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7), ("600", 600), (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90), ("soon", 20)],
+)
+def test_retry_after_is_honoured_in_seconds_and_as_a_date(
+    sandbox: Sandbox, sync: Syncing, clock: VirtualClock, header: str, seconds: int
+) -> None:
+    sandbox.faults.add(Fault(LISTS, Answer(429, "Slow down.", headers={"Retry-After": header})))
+
+    sync("lists")
+
+    assert waits(clock) == [seconds]
+
+
+def test_a_host_that_cannot_be_reached_is_retried_not_split(
+    sandbox: Sandbox, sync: Syncing, clock: VirtualClock
+) -> None:
+    synced = sync("email_send", fails=True, config={"api_url": "http://127.0.0.1:9", "max_retries": 2})
+
+    assert waits(clock) == [20, 40]
+    assert synced.errors["email_send"]["failure_type"] == "transient_error"
+    assert "No answer for stream email_send (ConnectionError)" in synced.errors["email_send"]["message"]
+
+
+@pytest.mark.parametrize("stream", ["lists", "email_send"])
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (
+            Answer(400, {"msg": "Invalid dataTypeName", "code": "BadParams", "params": None}),
+            "HTTP 400, “Invalid dataTypeName”: if this project has no such data, remove the stream from the connection.",
+        ),
+        (
+            Answer(400, "No user with that id exists!"),
+            "HTTP 400, “No user with that id exists!”: if this project has no such data, remove the stream from the "
+            "connection.",
+        ),
+        (
+            Answer(401, {"msg": "Invalid API key", "code": "BadApiKey", "params": {"ip": "203.0.113.7"}}),
+            "HTTP 401, “Invalid API key”: `api_key` must be a server-side key of this project (read-only, mobile and "
+            "web keys cannot export), and `region` the data centre it was created in.",
+        ),
+        (
+            Answer(403, {"msg": "Not allowed for ana@example.com", "code": "Forbidden", "params": None}),
+            "HTTP 403, “Not allowed for …”: this type of key is not allowed to read it: use a server-side key with "
+            "standard permissions.",
+        ),
+        (
+            Answer(404, "<html><head><title>Action not found</title></head><body><h1>Action not found</h1></body></html>"),
+            "HTTP 404, “Action not found Action not found”: check `api_url` and `region`; if they are right, the "
+            "project does not offer this data.",
+        ),
+    ],
+    ids=lambda value: str(value.status) if isinstance(value, Answer) else "",
+)
+def test_what_cannot_pass_fails_at_once_as_a_configuration_error_in_one_sentence(
+    sandbox: Sandbox, sync: Syncing, clock: VirtualClock, stream: str, answer: Answer, sentence: str
+) -> None:
+    sandbox.faults.add(Fault("/api/", answer, times=None))
+
+    synced = sync(stream, fails=True)
+
+    assert synced.errors[stream]["message"] == f"The API refused stream {stream}: {sentence}"
+    assert synced.errors[stream]["failure_type"] == "config_error"
+    assert waits(clock) == []
+    assert len(sandbox.calls) == 1
+
+
+def test_a_type_of_event_that_the_project_does_not_know_ends_only_its_own_stream(
+    sandbox: Sandbox, sync: Syncing
+) -> None:
+    sandbox.iterable.add_events("emailSend", rows_every(DAY, datetime(2026, 1, 1), datetime(2026, 3, 1)))
+    unknown = Answer(400, {"msg": "Unknown data type rcsSend", "code": "BadParams", "params": None})
+    sandbox.faults.add(Fault(EXPORT, unknown, times=None, query={"dataTypeName": "rcsSend"}))
+
+    synced = sync("rcs_send", "email_send", fails=True)
+
+    assert synced.statuses == {"rcs_send": "INCOMPLETE", "email_send": "COMPLETE"}
+    assert delivered(synced) == held(sandbox)
+
+
+def test_a_list_that_keeps_answering_generic_error_is_left_out_with_a_warning(
+    sandbox: Sandbox, sync: Syncing, clock: VirtualClock
+) -> None:
+    sandbox.iterable.lists = [{"id": number} for number in (1, 2, 3)]
+    sandbox.iterable.list_members = {number: [f"{number}@example.com"] for number in (1, 2, 3)}
+    broken = Answer(500, {"msg": "An error occurred.", "code": "Generic Error", "params": None})
+    sandbox.faults.add(Fault("/api/lists/getUsers$", broken, times=None, query={"listId": "2"}))
+
+    synced = sync("list_users")
+
+    assert [(row["listId"], row["identifier"]) for row in synced.records["list_users"]] == [
+        (1, "1@example.com"),
+        (3, "3@example.com"),
+    ]
+    assert (
+        "list_users: listId 2 is left out, since the API answered 3 times with HTTP 500, “An error occurred.” "
+        "(1 left out so far)."
+    ) in synced.logs
+    assert waits(clock) == [20, 40]
+    assert synced.statuses == {"list_users": "COMPLETE"}
+
+
+def test_a_list_that_fails_otherwise_ends_the_stream(sandbox: Sandbox, sync: Syncing) -> None:
+    sandbox.iterable.lists = [{"id": 1}]
+    database_error = Answer(500, {"msg": "Database trouble", "code": "DatabaseError", "params": None})
+    sandbox.faults.add(Fault("/api/lists/getUsers$", database_error, times=None))
+
+    synced = sync("list_users", fails=True, config={"max_retries": 4})
+
+    assert "HTTP 500, “Database trouble”" in synced.errors["list_users"]["message"]
+
+
+def test_a_user_whose_events_keep_failing_is_left_out_with_a_count_and_without_a_name(
+    sandbox: Sandbox, sync: Syncing
+) -> None:
+    sandbox.iterable.lists = [{"id": 1}, {"id": 2}]
+    people = ["ana@example.com", "leo@example.com", "u-7"]
+    sandbox.iterable.list_members = {1: people, 2: people[:2]}
+    for person in people:
+        key = "email" if "@" in person else "userId"
+        row = {key: person, "createdAt": "2026-03-01 00:00:00 +00:00", "messageId": f"of {person}"}
+        sandbox.iterable.add_events("emailSend", [row])
+    sandbox.faults.add(Fault("/api/export/userEvents$", GENERIC_ERROR, times=None, query={"email": "leo@example.com"}))
+
+    synced = sync("events")
+
+    assert sorted(row["data"]["messageId"] for row in synced.records["events"]) == ["of ana@example.com", "of u-7"]
+    assert (
+        "events: one item is left out, since the API answered 3 times with HTTP 500, “An error occurred.” "
+        "(1 left out so far)."
+    ) in synced.logs
+    assert not [line for line in synced.logs if "leo@" in line]
+
+
+def test_generic_error_in_an_export_fails_the_stream_and_never_moves_its_state(
+    sandbox: Sandbox, sync: Syncing, clock: VirtualClock
+) -> None:
+    sandbox.faults.add(Fault(EXPORT, GENERIC_ERROR, times=None))
+
+    synced = sync("email_send", fails=True)
+
+    assert synced.states["email_send"] == [{"createdAt": "2026-01-01T00:00:00+00:00"}]
+    assert synced.errors["email_send"]["failure_type"] == "transient_error"
+
+
+def test_check_needs_a_listing_and_an_export_of_one_second(
+    sandbox: Sandbox, config: dict[str, Any], tmp_path: Path
+) -> None:
+    checked = run(tmp_path, "check", config)
+
+    assert checked.of_type("CONNECTION_STATUS") == [{"status": "SUCCEEDED"}]
+    assert [(call.path, call.query.get("startDateTime"), call.query.get("endDateTime")) for call in sandbox.calls] == [
+        ("/api/lists", None, None),
+        ("/api/export/data.json", ["2026-03-15 11:54:59"], ["2026-03-15 11:55:00"]),
+    ]
+
+
+def test_check_with_a_read_only_key_says_which_key_is_needed(
+    sandbox: Sandbox, config: dict[str, Any], tmp_path: Path
+) -> None:
+    checked = run(tmp_path, "check", config | {"api_key": sandbox.iterable.read_only_key})
+
+    (status,) = checked.of_type("CONNECTION_STATUS")
+    assert status["status"] == "FAILED"
+    assert "Stream email_send is not available: The API refused stream email_send: HTTP 401" in status["message"]
+    assert "`api_key` must be a server-side key of this project" in status["message"]
+
+
+def test_check_of_a_host_that_is_down_does_not_wait_for_ten_retries(
+    config: dict[str, Any], tmp_path: Path, clock: VirtualClock
+) -> None:
+    checked = run(tmp_path, "check", config | {"api_url": "http://127.0.0.1:9"})
+
+    assert checked.of_type("CONNECTION_STATUS")[0]["status"] == "FAILED"
+    assert waits(clock) == [20]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"api_key": ""}, "No API key is configured: fill `api_key` with a server-side key of the Iterable project."),
+        (
+            {"start_date": None},
+            "`start_date` is missing: say from when on to read, for example 2025-01-01T00:00:00Z.",
+        ),
+        (
+            {"start_date": "2025-13-01T00:00:00Z"},
+            "`start_date` must be an instant in UTC spelled like 2025-01-01T00:00:00Z.",
+        ),
+        ({"start_date": "yesterday"}, "`start_date` must be an instant in UTC spelled like 2025-01-01T00:00:00Z."),
+        ({"start_date": "2027-01-01T00:00:00Z"}, "`start_date` lies in the future: choose an instant in the past."),
+        (
+            {"region": "APAC"},
+            "`region` must be US or EU: it is the data centre in which the Iterable project was created.",
+        ),
+        ({"lookback_window": -1}, "`lookback_window` must be a whole number of minutes, 0 or more."),
+        ({"lookback_window": "5"}, "`lookback_window` must be a whole number of minutes, 0 or more."),
+        (
+            {"api_url": "http://api.iterable.com"},
+            "`api_url` must start with https://; plain http is accepted for this machine only (http://127.0.0.1:…).",
+        ),
+    ],
+)
+def test_a_configuration_that_cannot_work_is_refused_in_one_sentence(
+    config: dict[str, Any], tmp_path: Path, change: dict[str, Any], sentence: str
+) -> None:
+    refused = run(tmp_path, "check", config | change)
+
+    assert str(refused.crash) == sentence
+
+
+@pytest.mark.parametrize(("region", "host"), [("US", "api.iterable.com"), ("EU", "api.eu.iterable.com"), (None, "api.iterable.com")])
+def test_the_region_decides_the_host(tmp_path: Path, clock: VirtualClock, region: str | None, host: str) -> None:
+    asked: list[str | None] = []
+
+    def unreachable(adapter: Any, request: requests.PreparedRequest, **_: Any) -> requests.Response:
+        asked.append(request.url)
+        raise requests.exceptions.ConnectTimeout
+
+    config = {"api_key": "k", "start_date": "2026-01-01T00:00:00Z"} | ({"region": region} if region else {})
+    with mock.patch("requests.adapters.HTTPAdapter.send", unreachable):
+        run(tmp_path, "check", config)
+
+    assert set(asked) == {f"https://{host}/api/lists"}
