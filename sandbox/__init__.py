@@ -19,6 +19,7 @@ The parts, from the wire inwards:
     routing.py   path patterns
     messages.py  Request and Reply
     iterable/    Iterable's project, endpoints and made-up data
+    courier/     Courier's workspace, endpoints and made-up data
 """
 
 from sandbox.core import Sandbox

@@ -10,11 +10,16 @@ from datetime import date
 from threading import Event
 
 from sandbox import Sandbox, serve
+from sandbox.courier.workspace import CourierWorkspace
+from sandbox.iterable.project import IterableProject
 
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m sandbox", description="A local stand-in for the vendors' APIs."
+        prog="python -m sandbox",
+        description="A local stand-in for the APIs of Iterable and Courier.",
+        epilog=f"API keys:\n  Iterable  {IterableProject.api_key}\n  Courier   {CourierWorkspace.api_key}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
     parser.add_argument(

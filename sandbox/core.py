@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Protocol
 
+from sandbox.courier import seed as courier_seed
+from sandbox.courier.api import CourierApi
+from sandbox.courier.workspace import CourierWorkspace
 from sandbox.faults import Faults
 from sandbox.iterable import seed as iterable_seed
 from sandbox.iterable.api import IterableApi
@@ -58,10 +61,12 @@ class Sandbox:
         self.calls: list[Call] = []
         self.faults = Faults()
         self.iterable = IterableProject(clock)
+        self.courier = CourierWorkspace(clock)
         if seed:
             iterable_seed.fill(self.iterable, self.anchor)
+            courier_seed.fill(self.courier, self.anchor)
         self._iterable_api = IterableApi(self.iterable, budgets)
-        self._vendors: tuple[Vendor, ...] = (self._iterable_api,)
+        self._vendors: tuple[Vendor, ...] = (self._iterable_api, CourierApi(self.courier, budgets))
 
     def answer(self, request: Request) -> Reply:
         """Answers and records a request; raises BrokenOff when a fault leaves it without any answer."""

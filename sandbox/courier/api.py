@@ -1,0 +1,135 @@
+"""Courier's routes, and what is checked before any of them answers: path, key, rate limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from urllib.parse import unquote
+
+from sandbox.budgets import Limiter
+from sandbox.courier import listings, message_log, runs
+from sandbox.courier.errors import Rejection, not_found, rate_limited, unauthorized
+from sandbox.courier.listings import (
+    below,
+    by_id,
+    by_path,
+    has_more,
+    held,
+    object_by_path,
+    paging,
+    single,
+    templates,
+    whole,
+)
+from sandbox.courier.workspace import CourierWorkspace
+from sandbox.messages import Reply, Request
+from sandbox.routing import path_parts
+
+
+def _area(path: str) -> str:
+    """The first segment of a path."""
+    return path.removeprefix("/").partition("/")[0]
+
+
+@dataclass(frozen=True)
+class Route:
+    """An endpoint; of two patterns that fit a path the first one answers."""
+
+    pattern: str
+    answer: Callable[[CourierWorkspace, Request], Reply]
+
+
+ROUTES = (
+    Route("/messages", message_log.messages),
+    Route("/messages/{id}", message_log.details),
+    Route("/messages/{id}/history", message_log.history),
+    Route("/messages/{id}/output", message_log.output),
+    Route("/messages/{id}/output/{output}/{part}", message_log.output_part),
+    Route("/audiences", paging(held("audiences"), "id", "items")),
+    Route("/audiences/{id}", single(held("audiences"))),
+    Route("/audiences/{id}/members", paging(below("audiences", "audience_members"), "member_id", "items")),
+    Route("/lists", listings.lists),
+    Route("/lists/{id}", single(held("lists"))),
+    Route("/lists/{id}/subscriptions", paging(below("lists", "list_subscriptions"), "recipientId", "items")),
+    Route("/tenants", has_more(listings.tenants, "id")),
+    Route("/tenants/{id}", single(held("tenants"))),
+    Route("/tenants/{id}/users", has_more(below("tenants", "tenant_users"), "user_id")),
+    Route("/tenants/{id}/templates", has_more(by_path, "id")),
+    Route("/profiles/{id}", listings.profile),
+    Route("/profiles/{id}/lists", paging(listings.subscribed_lists, "id", "results")),
+    Route("/users/{id}/tenants", has_more(listings.memberships, "tenant_id")),
+    Route("/users/{id}/tokens", whole(by_id("user_tokens"), "tokens")),
+    Route("/users/{id}/preferences", paging(by_id("user_preferences"), "topic_id", "items")),
+    Route("/users/{id}/preferences/{topic}", single(by_id("user_preferences"), "topic_id", "topic", "topic")),
+    Route("/automations", templates(held("automations"))),
+    Route("/automations/runs", runs.listing("automation_runs", both_ways=False)),
+    Route("/automations/runs/{id}/steps", runs.steps("automation_runs")),
+    Route("/journeys", templates(held("journeys"))),
+    Route("/journeys/runs", runs.listing("journey_runs", both_ways=True)),
+    Route("/journeys/runs/{id}", single(held("journey_runs"), "run_id", wrapped_in="run")),
+    Route("/journeys/runs/{id}/steps", runs.steps("journey_runs")),
+    Route("/journeys/{id}", object_by_path),
+    Route("/journeys/{id}/versions", paging(by_path, "version", "results")),
+    Route("/journeys/{id}/templates", paging(by_path, "id", "results", limited=True)),
+    Route("/broadcasts", paging(held("broadcasts"), "id", "results", limited=True)),
+    Route("/bulk/{id}", object_by_path),
+    Route("/bulk/{id}/users", paging(by_path, "recipient", "items")),
+    Route("/brands", paging(held("brands"), "id", "results")),
+    Route("/notifications", paging(listings.notifications, "id", "results")),
+    Route("/notifications/{id}", object_by_path),
+    Route("/notifications/{id}/content", object_by_path),
+    Route("/notifications/{id}/versions", paging(by_path, "version", "versions")),
+    Route("/notifications/{id}/{submission}/checks", object_by_path),
+    Route("/routing-strategies", paging(held("routing_strategies"), "id", "results", limited=True)),
+    Route("/preferences/sections", whole(listings.sections, "results")),
+    Route(
+        "/preferences/sections/{id}/topics",
+        whole(below("preference_sections", "preference_topics"), "results"),
+    ),
+    Route("/audit-events", paging(held("audit_events"), "auditEventId", "results")),
+    Route("/audit-events/{id}", single(held("audit_events"), "auditEventId")),
+    Route("/providers", paging(held("providers"), "id", "results")),
+    Route("/providers/catalog", paging(by_path, "provider", "results")),
+    Route("/digests/schedules/{id}/instances", has_more(by_path, "digest_instance_id")),
+    Route("/translations/default/{locale}", object_by_path),
+    Route("/events", whole(by_path, "results")),
+    Route("/events/{id}", object_by_path),
+)
+
+AREAS = frozenset(_area(route.pattern) for route in ROUTES)
+
+
+class CourierApi:
+    """A workspace behind its endpoints."""
+
+    def __init__(self, workspace: CourierWorkspace, budgets: bool) -> None:
+        self._workspace = workspace
+        self._limiter = Limiter() if budgets else None
+
+    def serves(self, path: str) -> bool:
+        return _area(path) in AREAS
+
+    def answer(self, request: Request) -> Reply:
+        try:
+            route, parts = _route(request)
+            self._admit(request)
+            return route.answer(self._workspace, replace(request, parts=parts))
+        except Rejection as rejection:
+            return rejection.reply
+
+    def _admit(self, request: Request) -> None:
+        space = self._workspace
+        if request.headers.get("authorization") != f"Bearer {space.api_key}":
+            raise unauthorized()
+        limiter, budget = self._limiter, space.budget
+        if limiter and budget and not limiter.admits(space.api_key, budget, space.clock()):
+            raise rate_limited(space.retry_after)
+
+
+def _route(request: Request) -> tuple[Route, dict[str, str]]:
+    """The endpoint that a request is for, and the decoded parts of its path."""
+    for route in ROUTES:
+        parts = path_parts(route.pattern, request.path)
+        if parts is not None and request.method == "GET":
+            return route, {name: unquote(part) for name, part in parts.items()}
+    raise not_found()

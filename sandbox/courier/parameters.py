@@ -1,0 +1,45 @@
+"""Query parameters, checked. A value that does not fit is answered with 400, a page size is made to fit."""
+
+from __future__ import annotations
+
+from sandbox.courier.errors import bad_request
+from sandbox.courier.timestamps import milliseconds
+from sandbox.messages import Request
+
+
+def names(request: Request, name: str) -> frozenset[str] | None:
+    """The values of a parameter that takes several, separated by commas or repeated; None without any."""
+    values = [part for value in request.query.get(name, []) for part in value.split(",") if part]
+    return frozenset(values) or None
+
+
+def flag(request: Request, name: str) -> bool:
+    return request.parameter(name) == "true"
+
+
+def instant(request: Request, name: str) -> int | None:
+    """Epoch milliseconds as text, or what `day_or_instant` takes."""
+    value = request.parameter(name) or ""
+    return int(value) if value.isdecimal() else day_or_instant(request, name)
+
+
+def day_or_instant(request: Request, name: str) -> int | None:
+    """An ISO 8601 day, meaning its first millisecond, or instant."""
+    value = request.parameter(name)
+    if value is None:
+        return None
+    if len(value) < len("yyyy-MM-dd"):
+        raise bad_request(f"Invalid {name}: {value}")
+    try:
+        return milliseconds(value)
+    except ValueError:
+        raise bad_request(f"Invalid {name}: {value}") from None
+
+
+def limit(request: Request, default: int, highest: int) -> int:
+    """Rows on a page: what is out of range is moved into it, what is not a number is the default."""
+    try:
+        asked = int(request.parameter("limit") or default)
+    except ValueError:
+        return default
+    return min(max(asked, 1), highest)
