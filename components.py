@@ -17,6 +17,8 @@
 | EventKey, UserKey     | transformations      | a key that is the same whenever a row is read                     |
 | TextLines             | extractor            | nothing is emitted of a reply that breaks off                     |
 | ListMember            | transformations      | an e-mail address or a user id, by the line's form                |
+| NumberedRows          | extractor            | rows without an id are told apart by their place                       |
+| WithoutCredentials    | transformations      | device and access tokens stay out, however deep                        |
 | NamedValues           | extractor            | mappings and bare values as records                               |
 | MetricsCsv            | extractor            | columns that differ from reply to reply, numbers as numbers       |
 | SchemaColumns         | schema_normalization | every value fits its column; all else goes into `data`            |
@@ -50,6 +52,7 @@ from weakref import WeakKeyDictionary
 import orjson
 import requests
 from airbyte_cdk.models import FailureType
+from airbyte_cdk.sources.declarative.checks.check_stream import CHECK_STREAM_NAMES_CONFIG_KEY
 from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordExtractor
 from airbyte_cdk.sources.declarative.extractors.record_filter import RecordFilter
 from airbyte_cdk.sources.declarative.extractors.type_transformer import TypeTransformer
@@ -124,16 +127,19 @@ def instant(value: Any) -> datetime:
 
 @dataclass
 class ConfigurationCheck(ConfigTransformation):
-    """Refuses a configuration no sync can work with, in one sentence that names the field.
+    """Refuses a configuration no sync can work with, in one sentence that names the field; says what `check` tries.
 
     Why not YAML: the specification's own check says what is wrong with a value, but not in which field, and it knows
-    no clock. This runs before it, when the source is built.
+    no clock. This runs before it, when the source is built. And `check` fails on a stream whose vendor is not configured.
     Errors: config_error.
     """
 
     def transform(self, config: MutableMapping[str, Any]) -> None:
         for mistake in _configuration_mistakes(config):
             raise AirbyteTracedException(message=mistake, failure_type=FailureType.config_error)
+        iterable = ["lists", "email_send"] if config.get("api_key") else []
+        courier = ["messages"] if "courier" in config else []
+        config.setdefault(CHECK_STREAM_NAMES_CONFIG_KEY, iterable + courier)
 
 
 _START_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -141,31 +147,62 @@ _LOOPBACK = re.compile(r"http://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/.
 
 
 def _configuration_mistakes(config: Mapping[str, Any]) -> Iterator[str]:
-    if not config.get("api_key"):
-        yield "No API key is configured: fill `api_key` with a server-side key of the Iterable project."
-    yield from _start_date_mistakes(config.get("start_date"))
-    if config.get("region", "US") not in ("US", "EU"):
-        yield "`region` must be US or EU: it is the data centre in which the Iterable project was created."
+    if not config.get("api_key") and "courier" not in config:
+        yield (
+            "No API key is configured: fill `api_key` to read Iterable, or `courier.api_key` to read Courier, or both."
+        )
+    if config.get("api_key"):
+        yield from _start_date_mistakes("start_date", config.get("start_date"), needed=True)
     lookback = config.get("lookback_window", 5)
-    if not isinstance(lookback, int) or isinstance(lookback, bool) or lookback < 0:
+    if not _is_number(lookback, int) or lookback < 0:
         yield "`lookback_window` must be a whole number of minutes, 0 or more."
+    share = config.get("budget_share", 1)
+    if not _is_number(share, (int, float)) or share <= 0:
+        yield "`budget_share` must be a number above 0: 0.5 takes half of the project's call budgets."
+    yield from _place_mistakes("", config)
+    if "courier" in config:
+        yield from _courier_mistakes(config["courier"])
+
+
+def _courier_mistakes(courier: Any) -> Iterator[str]:
+    if not isinstance(courier, Mapping) or not courier.get("api_key"):
+        yield "`courier` is there without a key: fill `courier.api_key`, or leave `courier` out."
+        return
+    yield from _start_date_mistakes("courier.start_date", courier.get("start_date"), needed=False)
+    lookback = courier.get("lookback_days", 7)
+    if not _is_number(lookback, int) or lookback < 0:
+        yield "`courier.lookback_days` must be a whole number of days, 0 or more."
+    yield from _place_mistakes("courier.", courier)
+
+
+def _place_mistakes(prefix: str, config: Mapping[str, Any]) -> Iterator[str]:
+    if config.get("region", "US") not in ("US", "EU"):
+        yield f"`{prefix}region` must be US or EU: it is the region in which the account was created."
     address = config.get("api_url")
     if address and not str(address).startswith("https://") and not _LOOPBACK.fullmatch(str(address)):
-        yield "`api_url` must start with https://; plain http is accepted for this machine only (http://127.0.0.1:…)."
+        yield (
+            f"`{prefix}api_url` must start with https://; plain http is accepted for this machine only "
+            "(http://127.0.0.1:…)."
+        )
 
 
-def _start_date_mistakes(start_date: Any) -> Iterator[str]:
+def _start_date_mistakes(name: str, start_date: Any, needed: bool) -> Iterator[str]:
     if not start_date:
-        yield "`start_date` is missing: say from when on to read, for example 2025-01-01T00:00:00Z."
+        if needed:
+            yield f"`{name}` is missing: say from when on to read, for example 2025-01-01T00:00:00Z."
         return
     try:
         start = instant(start_date) if _START_DATE.fullmatch(str(start_date)) else None
     except ValueError:
         start = None
     if start is None:
-        yield "`start_date` must be an instant in UTC spelled like 2025-01-01T00:00:00Z."
+        yield f"`{name}` must be an instant in UTC spelled like 2025-01-01T00:00:00Z."
     elif start > datetime.now(UTC):
-        yield "`start_date` lies in the future: choose an instant in the past."
+        yield f"`{name}` lies in the future: choose an instant in the past."
+
+
+def _is_number(value: Any, kind: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 @dataclass
@@ -204,15 +241,6 @@ class StateInstant(StateMigration):
 
 _EMAIL_ADDRESS = re.compile(r"[^\s\"'<>(),;:]+@[^\s\"'<>(),;:]+")
 _MARKUP = re.compile(r"(?s)<(script|style).*?</\1>|<[^>]*>")
-_REMEDIES = {
-    400: "if this project has no such data, remove the stream from the connection",
-    401: "`api_key` must be a server-side key of this project (read-only, mobile and web keys cannot export), and "
-    "`region` the data centre it was created in",
-    403: "this type of key is not allowed to read it: use a server-side key with standard permissions",
-    404: "check `api_url` and `region`; if they are right, the project does not offer this data",
-}
-
-
 def vendor_message(response: requests.Response) -> str:
     """What the vendor says about a failed request: its `msg`, else the text of the body; no markup, no address."""
     try:
@@ -230,10 +258,12 @@ class VendorErrorHandler(DefaultErrorHandler):
     Why not YAML: response filters read every body as JSON, successful streamed ones included, and the framework logs
     the address and body of a failed request, which may hold an e-mail address.
     Units: `max_time` in seconds, over all tries; large, since the framework's own ten minutes end ten retries early.
+    `remedies` says what to do, by HTTP status.
     Errors: config_error for 4xx, at once; transient_error for 408, 429, 5xx and connection errors, after the retries.
     """
 
     max_time: int = 24 * 3600
+    remedies: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
@@ -257,7 +287,7 @@ class VendorErrorHandler(DefaultErrorHandler):
             )
         if status == 408 or status >= 500:
             return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error, f"The API failed for {said}.")
-        remedy = _REMEDIES.get(status, "report this to the maintainers of the connector")
+        remedy = self.remedies.get(str(status), "report this to the maintainers of the connector")
         # Raised here, not returned as FAIL, for which the framework would log the address and the body.
         raise AirbyteTracedException(
             message=f"The API refused {said}: {remedy}.",
@@ -289,7 +319,7 @@ class SkippingErrorHandler(VendorErrorHandler):
     Source: https://github.com/airbytehq/airbyte/issues/24968, read 2026-11-22.
     """
 
-    status: int = 500
+    statuses: list[int] = field(default_factory=list)
     code: str = ""
     tries: int = 3
     only_for: str = ""
@@ -307,20 +337,25 @@ class SkippingErrorHandler(VendorErrorHandler):
         if failures < self.tries:
             return super()._interpret_reply(response)
         self._left_out += 1
-        LOGGER.warning(
-            f"{self._stream}: {self._item(response)} is left out, since the API answered {failures} times with "
-            f"HTTP {self.status}, “{vendor_message(response)}” ({self._left_out} left out so far)."
-        )
-        return ErrorResolution(ResponseAction.IGNORE, None, f"{self._stream}: going on with the next item.")
+        if self.named_by or _is_power_of_two(self._left_out):
+            LOGGER.warning(
+                f"{self._stream}: {self._item(response)} is left out, since the API answered {failures} times with "
+                f"HTTP {response.status_code}, “{vendor_message(response)}”."
+            )
+        return ErrorResolution(ResponseAction.IGNORE, None, f"{self._stream}: {self._left_out} left out so far.")
 
     def _is_the_error(self, response: requests.Response) -> bool:
-        if response.status_code != self.status or not re.search(self.only_for, response.request.url or ""):
+        if response.status_code not in self.statuses or not re.search(self.only_for, response.request.url or ""):
             return False
         return not self.code or vendor_code(response).replace(" ", "") == self.code
 
     def _item(self, response: requests.Response) -> str:
         found = re.search(rf"[?&]({self.named_by})=(\w+)", response.request.url or "") if self.named_by else None
         return f"{found[1]} {found[2]}" if found else "one item"
+
+
+def _is_power_of_two(number: int) -> bool:
+    return number & (number - 1) == 0
 
 
 def vendor_code(response: requests.Response) -> str:
@@ -675,13 +710,18 @@ class InTurnRetriever(SimpleRetriever):
 class PartitionFields(RecordTransformation):
     """Adds to a record what its request asked for, such as the list whose members were listed.
 
+    `extra_fields` names, by the field to add, fields that the parent passed on.
     Why not YAML: AddFields evaluates a template per field and row, and members come by the million.
     """
 
+    extra_fields: Mapping[str, str] = field(default_factory=dict)
+
     def transform(self, record: Row, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
-        for name, value in (stream_slice.partition if stream_slice else {}).items():
+        for name, value in stream_slice.partition.items():
             if name != "parent_slice":
                 record[name] = value
+        for name, passed_on in self.extra_fields.items():
+            record[name] = stream_slice.extra_fields[passed_on]
 
 
 @dataclass
@@ -914,6 +954,54 @@ def _at(body: Any, path: list[str]) -> Any:
     for name in path:
         body = body.get(name) if isinstance(body, dict) else None
     return body
+
+
+@dataclass
+class NumberedRows(RecordExtractor):
+    """Reads rows that have no id of their own and gives each its place in the reply, from 0.
+
+    Why not YAML: no stock extractor or transformation knows the place of a record.
+    """
+
+    field_path: list[str] = field(default_factory=list)
+    number_field: str = ""
+
+    def extract_records(self, response: requests.Response) -> Iterator[Row]:
+        for number, row in enumerate(_at(response.json(), self.field_path) or []):
+            yield {**row, self.number_field: number}
+
+
+@dataclass
+class WithoutCredentials(RecordTransformation):
+    """Takes out of a record, however deep, what lets its holder act for a user or a provider.
+
+    Profiles and overrides hold device tokens, access tokens and provider keys under names that Courier leaves open.
+    Why not YAML: RemoveFields needs to be told each path.
+    """
+
+    def transform(self, record: Row, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
+        kept = without_credentials(record)
+        record.clear()
+        record.update(kept)
+
+
+_CREDENTIAL = re.compile(
+    r"(tokens?|secret|password|apikey|accesskey|privatekey|routingkey|credentials?|authorization|authentication)$"
+)
+
+
+def without_credentials(value: Any) -> Any:
+    """A copy of a JSON value without the fields that are named like a credential."""
+    if isinstance(value, list):
+        return [without_credentials(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: without_credentials(item) for name, item in value.items() if not _names_a_credential(name)}
+
+
+def _names_a_credential(name: str) -> bool:
+    letters = re.sub(r"[^a-z]", "", name.lower())
+    return letters in ("apn", "expo") or bool(_CREDENTIAL.search(letters))
 
 
 @dataclass

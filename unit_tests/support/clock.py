@@ -31,7 +31,7 @@ class VirtualClock:
     def __init__(self, start: datetime) -> None:
         self._traveller = time_machine.travel(start, tick=False)
         self._coordinates: time_machine.Coordinates
-        self._wake_times: list[float] = []
+        self._sleepers: list[tuple[float, int]] = []
         self._changed = threading.Condition()
         self._requests_under_way = 0
         self.slept: list[float] = []
@@ -59,20 +59,19 @@ class VirtualClock:
         self._coordinates.shift(seconds)
 
     def sleep(self, seconds: float) -> None:
-        # A limiter that polls with no wait at all would otherwise poll for ever.
-        wake_time = self.now() + max(seconds, self.TICK)
         with self._changed:
             self.slept.append(seconds)
-            heapq.heappush(self._wake_times, wake_time)
-            self._changed.notify_all()
-            while self.now() < wake_time:
-                if self._wake_times[0] < wake_time:
+            # A limiter that polls with no wait at all would otherwise poll for ever.
+            sleeper = (self.now() + max(seconds, self.TICK), len(self.slept))
+            heapq.heappush(self._sleepers, sleeper)
+            while self.now() < sleeper[0]:
+                # Only the first to wake looks after the clock: many that look would keep the process busy.
+                if self._sleepers[0] != sleeper:
                     self._changed.wait()
-                elif self._nothing_works() and self._wake_times[0] == wake_time:
-                    self._coordinates.move_to(wake_time)
-                    self._changed.notify_all()
-            self._wake_times.remove(wake_time)
-            heapq.heapify(self._wake_times)
+                elif self._nothing_works() and self._sleepers[0] == sleeper:
+                    self._coordinates.move_to(sleeper[0])
+            self._sleepers.remove(sleeper)
+            heapq.heapify(self._sleepers)
             self._changed.notify_all()
 
     @contextmanager

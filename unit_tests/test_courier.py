@@ -1,0 +1,288 @@
+"""Courier: alone or beside Iterable, paged to the end, read again as far back as messages change."""
+
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from sandbox import Sandbox
+from sandbox.courier.seed import CREDENTIAL
+from sandbox.faults import Answer, Cut, Fault
+from unit_tests.conftest import NOW, Command, Syncing
+from unit_tests.support.clock import VirtualClock
+
+DAY = 86_400
+NOON = int(NOW.timestamp() * 1000)
+
+
+@pytest.fixture
+def config(address: str) -> dict[str, Any]:
+    return {"courier": {"api_key": "sandbox-courier-key", "api_url": address}}
+
+
+def message(number: int, days_ago: float, **fields: Any) -> dict[str, Any]:
+    enqueued = NOON - int(days_ago * DAY * 1000)
+    return {"id": f"m{number}", "status": "SENT", "enqueued": enqueued, "recipientId": f"user-{number}", **fields}
+
+
+def paths(sandbox: Sandbox) -> Counter[str]:
+    return Counter(call.path for call in sandbox.calls)
+
+
+def waits(clock: VirtualClock) -> list[int]:
+    return [round(seconds) for seconds in clock.slept if seconds > 3]
+
+
+def test_messages_are_paged_to_the_end_and_come_out_once(sandbox: Sandbox, sync: Syncing) -> None:
+    sandbox.courier.messages = [message(number, days_ago=number) for number in range(1, 48)]
+
+    synced = sync("messages")
+
+    assert sorted(row["id"] for row in synced.records["messages"]) == sorted(row["id"] for row in sandbox.courier.messages)
+    assert paths(sandbox) == {"/messages": 5}
+    assert synced.states["messages"][-1] == {"enqueued": str(NOON - DAY * 1000)}
+
+
+def test_a_second_sync_goes_back_as_far_as_messages_change(
+    sandbox: Sandbox, sync: Syncing, clock: VirtualClock
+) -> None:
+    sandbox.courier.messages = [message(number, days_ago=number) for number in range(1, 48)]
+    first = sync("messages")
+    sandbox.courier.messages[2]["status"] = "CLICKED"
+    clock.advance(3600)
+    sandbox.calls.clear()
+
+    second = sync("messages", state=first.final_state)
+
+    assert sandbox.calls[0].query["enqueued_after"] == [str(NOON - 8 * DAY * 1000 - 1)]
+    assert {row["id"]: row["status"] for row in second.records["messages"]} == {
+        f"m{number}": "CLICKED" if number == 3 else "SENT" for number in range(1, 9)
+    }
+
+
+def test_the_lookback_can_be_set(sandbox: Sandbox, sync: Syncing, config: dict[str, Any]) -> None:
+    sandbox.courier.messages = [message(number, days_ago=number) for number in range(1, 48)]
+    courier = config["courier"] | {"lookback_days": 2}
+
+    first = sync("messages", config={"courier": courier})
+    second = sync("messages", config={"courier": courier}, state=first.final_state)
+
+    assert sorted(row["id"] for row in second.records["messages"]) == ["m1", "m2", "m3"]
+
+
+@pytest.mark.parametrize("inclusive", [True, False])
+def test_nothing_from_the_start_date_on_is_missed_whether_the_vendors_bound_is_inclusive_or_not(
+    sandbox: Sandbox, sync: Syncing, config: dict[str, Any], inclusive: bool
+) -> None:
+    sandbox.courier.after_is_inclusive = inclusive
+    midnight = int(datetime(2026, 3, 1, tzinfo=UTC).timestamp() * 1000)
+    for number, moment in enumerate((midnight - 2, midnight, midnight + 1)):
+        sandbox.courier.messages.append({"id": f"m{number}", "status": "SENT", "enqueued": moment})
+
+    synced = sync("messages", config={"courier": config["courier"] | {"start_date": "2026-03-01T00:00:00Z"}})
+
+    assert sorted(row["id"] for row in synced.records["messages"]) == ["m1", "m2"]
+
+
+def test_the_state_stays_when_a_later_page_fails(sandbox: Sandbox, sync: Syncing) -> None:
+    sandbox.courier.messages = [message(number, days_ago=number) for number in range(1, 48)]
+    refused = Answer(403, {"message": "No", "type": "authorization_error"})
+    sandbox.faults.add(Fault("^/messages$", refused, times=None, after=2))
+
+    synced = sync("messages", fails=True)
+
+    assert len(synced.records["messages"]) == 20
+    assert synced.states["messages"] == [{"enqueued": "86400000"}]
+    assert synced.errors["messages"]["message"] == (
+        "The API refused stream messages: HTTP 403, “No”: the key may not read it; give it the permission, or remove "
+        "the stream from the connection."
+    )
+
+
+def test_every_status_passes_known_or_not(sandbox: Sandbox, sync: Syncing) -> None:
+    statuses = (
+        "CANCELED CLICKED DELAYED DELIVERED DIGESTED ENQUEUED FILTERED OPENED ROUTED SENT SIMULATED THROTTLED "
+        "UNDELIVERABLE UNMAPPED UNROUTABLE TELEPORTED"
+    ).split()
+    sandbox.courier.messages = [
+        message(number, days_ago=number + 1, status=status) for number, status in enumerate(statuses)
+    ]
+
+    synced = sync("messages")
+
+    assert sorted(row["status"] for row in synced.records["messages"]) == sorted(statuses)
+
+
+def test_history_rows_are_told_apart_by_their_place(sandbox: Sandbox, sync: Syncing) -> None:
+    for number in range(7):
+        sandbox.courier.messages.append(message(number, days_ago=1))
+        sandbox.courier.history[f"m{number}"] = [{"type": "OPENED", "ts": 1} for _ in range(3)]
+
+    synced = sync("message_history")
+
+    keys = [(row["message_id"], row["position"]) for row in synced.records["message_history"]]
+    assert sorted(keys) == [(f"m{number}", place) for number in range(7) for place in range(3)]
+    assert {row["message_enqueued"] for row in synced.records["message_history"]} == {NOON - DAY * 1000}
+
+
+@pytest.mark.parametrize(
+    ("stream", "below"), [("message_info", ""), ("message_history", "/history"), ("message_output", "/output")]
+)
+def test_children_ask_only_for_messages_of_the_window(
+    sandbox: Sandbox, sync: Syncing, clock: VirtualClock, stream: str, below: str
+) -> None:
+    sandbox.courier.messages = [message(number, days_ago=number) for number in range(1, 31)]
+    first = sync(stream)
+    clock.advance(3600)
+    sandbox.calls.clear()
+
+    sync(stream, state=first.final_state)
+
+    asked = {path for path in paths(sandbox) if path != "/messages"}
+    assert asked == {f"/messages/m{number}{below}" for number in range(1, 9)}
+
+
+def test_a_message_whose_history_is_gone_is_left_out_with_a_count(
+    sandbox: Sandbox, sync: Syncing
+) -> None:
+    sandbox.courier.messages = [message(number, days_ago=1) for number in range(4)]
+    sandbox.courier.history = {f"m{number}": [{"type": "SENT", "ts": 1}] for number in range(4)}
+    sandbox.courier.expired.update({"m1", "m2"})
+
+    synced = sync("message_history")
+
+    assert sorted(row["message_id"] for row in synced.records["message_history"]) == ["m0", "m3"]
+    assert "message_history: 2 left out so far." in synced.logs
+
+
+@pytest.mark.parametrize("key", ["items", "results"])
+def test_lists_are_found_under_either_name(sandbox: Sandbox, sync: Syncing, key: Any) -> None:
+    sandbox.courier.lists_key = key
+    sandbox.courier.lists = [{"id": f"list-{number}", "name": "VIP ✨"} for number in range(25)]
+
+    synced = sync("courier_lists")
+
+    assert len({row["id"] for row in synced.records["courier_lists"]}) == 25
+
+
+@pytest.mark.parametrize("unknown", ["missing", "empty"])
+def test_profiles_are_read_once_for_everybody_met(seeded: Sandbox, sync: Syncing, unknown: Any) -> None:
+    seeded.courier.unknown_profile = unknown
+
+    synced = sync("profiles")
+
+    asked = [call.path for call in seeded.calls if call.path.startswith("/profiles/")]
+    assert len(asked) == len(set(asked))
+    users = [row["user_id"] for row in synced.records["profiles"]]
+    assert sorted(users) == sorted(set(users))
+    assert set(users) <= set(seeded.courier.profiles)
+    assert "crm/7 ü+ö?#%" in users
+
+
+def test_no_credential_leaves_the_source(seeded: Sandbox, sync: Syncing) -> None:
+    midnight = NOON - DAY * 1000 // 2
+    seeded.courier.messages = [row for row in seeded.courier.messages if row["enqueued"] < midnight]
+
+    synced = sync(
+        "profiles", "tenants", "tenant_users", "messages", "message_info", "message_history", "message_output",
+        "brands", "notifications", "audit_events", "routing_strategies",
+    )  # fmt: skip
+
+    assert len(synced.records["profiles"]) > 10
+    assert CREDENTIAL not in json.dumps(synced.messages)
+    assert not [path for path in paths(seeded) if path.startswith("/providers") or path.endswith("/tokens")]
+    assert "tokens_left" in json.dumps(synced.records["profiles"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Answer(429, {"message": "Slow down", "type": "rate_limit_error"}), [5, 10]),
+        (Answer(429, {"message": "Slow down"}, headers={"Retry-After": "33"}), [33, 33]),
+        (Answer(500, {"message": "Oops", "type": "api_error"}), [5, 10]),
+        (Cut(rows=0), [5, 10]),
+    ],
+    ids=["429", "429-retry-after", "500", "cut"],
+)
+def test_what_may_pass_is_retried_with_growing_patience(
+    sandbox: Sandbox, sync: Syncing, clock: VirtualClock, answer: Any, expected: list[int]
+) -> None:
+    sandbox.courier.brands = [{"id": "b1", "name": "Main"}]
+    sandbox.faults.add(Fault("^/brands$", answer, times=2))
+
+    synced = sync("brands")
+
+    assert [row["id"] for row in synced.records["brands"]] == ["b1"]
+    assert waits(clock) == expected
+
+
+def test_runs_are_read_again_as_far_back_as_they_change(seeded: Sandbox, sync: Syncing) -> None:
+    first = sync("automation_runs", "journey_runs")
+    second = sync("automation_runs", "journey_runs", state=first.final_state)
+
+    for stream, held in (("automation_runs", seeded.courier.automation_runs), ("journey_runs", seeded.courier.journey_runs)):
+        ids = {row["run_id"] for row in first.records[stream]}
+        assert ids <= {row["run_id"] for row in held}
+        assert len(ids) == len(first.records[stream]) > len(second.records[stream]) > 0
+
+
+def test_check_of_courier_alone_reads_one_page_of_messages(
+    sandbox: Sandbox, config: dict[str, Any], command: Command
+) -> None:
+    sandbox.courier.messages = [message(number, days_ago=number) for number in range(1, 48)]
+
+    checked = command("check", config)
+
+    assert checked.of_type("CONNECTION_STATUS") == [{"status": "SUCCEEDED"}]
+    assert paths(sandbox) == {"/messages": 1}
+
+
+def test_check_of_both_names_the_one_that_fails(
+    sandbox: Sandbox, address: str, config: dict[str, Any], command: Command
+) -> None:
+    iterable = {"api_key": "sandbox-iterable-key", "start_date": "2026-01-01T00:00:00Z", "api_url": address}
+    wrong = {"courier": config["courier"] | {"api_key": "wrong"}}
+
+    (status,) = command("check", iterable | wrong).of_type("CONNECTION_STATUS")
+
+    assert status["status"] == "FAILED"
+    assert "stream messages: HTTP 401" in status["message"]
+    assert "`courier.api_key` must be a key of this workspace" in status["message"]
+
+
+@pytest.mark.parametrize(
+    ("given", "vendors"), [("iterable", {"lists"}), ("courier", {"messages"}), ("both", {"lists", "messages"})]
+)
+def test_the_streams_of_a_vendor_exist_with_its_key(
+    config: dict[str, Any], command: Command, given: str, vendors: set[str]
+) -> None:
+    iterable = {"api_key": "k", "start_date": "2026-01-01T00:00:00Z"}
+    chosen = {"iterable": iterable, "courier": config, "both": iterable | config}[given]
+
+    discovered = command("discover", chosen)
+
+    names = {stream["name"] for stream in discovered.of_type("CATALOG")[0]["streams"]}
+    assert names & {"lists", "messages"} == vendors
+
+
+@pytest.mark.parametrize(
+    ("courier", "sentence"),
+    [
+        ({}, "`courier` is there without a key: fill `courier.api_key`, or leave `courier` out."),
+        (
+            {"api_key": "k", "region": "APAC"},
+            "`courier.region` must be US or EU: it is the region in which the account was created.",
+        ),
+        (
+            {"api_key": "k", "start_date": "2027-01-01T00:00:00Z"},
+            "`courier.start_date` lies in the future: choose an instant in the past.",
+        ),
+        ({"api_key": "k", "lookback_days": -1}, "`courier.lookback_days` must be a whole number of days, 0 or more."),
+    ],
+)
+def test_a_configuration_that_cannot_work_is_refused_in_one_sentence(
+    command: Command, clock: VirtualClock, courier: dict[str, Any], sentence: str
+) -> None:
+    assert str(command("check", {"courier": courier}).crash) == sentence
