@@ -1,0 +1,1 @@
+"""The user commands of this checkout: `make sync` and `make demo`."""
