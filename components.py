@@ -17,8 +17,8 @@
 | EventKey, UserKey     | transformations      | a key that is the same whenever a row is read                     |
 | TextLines             | extractor            | nothing is emitted of a reply that breaks off                     |
 | ListMember            | transformations      | an e-mail address or a user id, by the line's form                |
-| NumberedRows          | extractor            | rows without an id are told apart by their place                       |
-| WithoutCredentials    | transformations      | device and access tokens stay out, however deep                        |
+| NumberedRows          | extractor            | rows without an id are told apart by their place                  |
+| WithoutCredentials    | transformations      | device and access tokens stay out, however deep                   |
 | NamedValues           | extractor            | mappings and bare values as records                               |
 | MetricsCsv            | extractor            | columns that differ from reply to reply, numbers as numbers       |
 | SchemaColumns         | schema_normalization | every value fits its column; all else goes into `data`            |
@@ -42,11 +42,7 @@ from dataclasses import InitVar, dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import blake2b
-from typing import (
-    IO,
-    Any,
-    NamedTuple,
-)
+from typing import IO, Any, NamedTuple, cast
 from weakref import WeakKeyDictionary
 
 import orjson
@@ -130,7 +126,7 @@ class ConfigurationCheck(ConfigTransformation):
     """Refuses a configuration no sync can work with, in one sentence that names the field; says what `check` tries.
 
     Why not YAML: the specification's own check says what is wrong with a value, but not in which field, and it knows
-    no clock. This runs before it, when the source is built. And `check` fails on a stream whose vendor is not configured.
+    no clock. This runs before it, when the source is built. And `check` cannot leave out a vendor by itself.
     Errors: config_error.
     """
 
@@ -701,7 +697,7 @@ class InTurnRetriever(SimpleRetriever):
             with life_signs(f"{self.name}: still reading"):
                 for record in super().read_records(records_schema, partition):
                     # Without a slice: a row must never move the state.
-                    yield Record(record.data, self.name)
+                    yield Record(cast(Record, record).data, self.name)
         if isinstance(self.cursor, ConcurrentCursor):
             save_state(self.cursor, self.name, Window.of(span))
 
@@ -797,7 +793,7 @@ class JsonLines(RecordExtractor):
         found = f"{self._stream}: {bad:,} of {lines:,} lines of an export are not JSON"
         if bad > max(1, lines * self.BAD_SHARE):
             raise AirbyteTracedException(
-                message=f"{found}, too many to go on. The next sync reads them again; if it fails too, tell the vendor.",
+                message=f"{found}, too many to go on. The next sync reads them again; if it fails, tell the vendor.",
                 failure_type=FailureType.system_error,
             )
         LOGGER.warning(f"{found} and left out.")
@@ -832,7 +828,7 @@ class NextWindowsRows(RecordFilter):
         stream_slice: StreamSlice | None = None,
         next_page_token: Mapping[str, Any] | None = None,
     ) -> Iterator[Mapping[str, Any]]:
-        start, end = ((stream_slice or {})[key][:19] for key in ("start_time", "end_time"))
+        start, end = (moment.isoformat()[:19] for moment in Window.of(stream_slice or {}))
         outside = undated = 0
         for row in records:
             second = _second_of(row.get(self.cursor_field))
@@ -943,7 +939,7 @@ class NamedValues(RecordExtractor):
 
     def extract_records(self, response: requests.Response) -> Iterator[Row]:
         body = response.json()
-        found = next((value for path in self.field_paths if (value := _at(body, path)) is not None), [])
+        found: Any = next((value for path in self.field_paths if (value := _at(body, path)) is not None), [])
         if isinstance(found, dict):
             yield from ({self.name_field: name, self.value_field: value} for name, value in found.items())
         else:

@@ -47,7 +47,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Cut:
-    """`rows` lines, then the connection closes at one of these places:
+    """`rows` lines, after which the connection closes at one of several places.
 
     line      half-way through the next line, before the terminating chunk
     line_end  right after a newline, at the start of another chunk

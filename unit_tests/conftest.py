@@ -77,7 +77,7 @@ def command(tmp_path: Path, manifest: dict[str, Any]) -> Iterator[Command]:
         block | {"streams": [row for row in block["streams"] if stream_name(manifest, row) in tried]}
         for block in manifest["streams"]
     ]
-    with mock.patch.object(source_messaging, "load_manifest", lambda: manifest):
+    with mock.patch.object(source_messaging, "load_manifest", return_value=manifest):
         yield lambda *arguments: run(tmp_path, *arguments)
 
 
@@ -91,15 +91,15 @@ def sync(
     """
     blocks = manifest["streams"]
 
+    def rows(block: dict[str, Any], streams: tuple[str, ...]) -> list[Any]:
+        return [row for row in block["streams"] if not streams or stream_name(manifest, row) in streams]
+
     def read(*streams: str, state: State | None = None, fails: bool = False, **options: Any) -> Sync:
-        manifest["streams"] = [
-            block | {"streams": [row for row in block["streams"] if not streams or stream_name(manifest, row) in streams]}
-            for block in blocks
-        ]
+        manifest["streams"] = [block | {"streams": rows(block, streams)} for block in blocks]
         configured = catalog_of(discovered, streams or None, options.pop("mode", "incremental"))
         synced = run(tmp_path, "read", config | options.pop("config", {}), configured, state, **options)
         assert bool(synced.errors or synced.crash) == fails, [error["message"] for error in synced.errors.values()]
         return synced
 
-    with mock.patch.object(source_messaging, "load_manifest", lambda: manifest):
+    with mock.patch.object(source_messaging, "load_manifest", return_value=manifest):
         yield read

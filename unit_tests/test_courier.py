@@ -40,7 +40,8 @@ def test_messages_are_paged_to_the_end_and_come_out_once(sandbox: Sandbox, sync:
 
     synced = sync("messages")
 
-    assert sorted(row["id"] for row in synced.records["messages"]) == sorted(row["id"] for row in sandbox.courier.messages)
+    held = sorted(row["id"] for row in sandbox.courier.messages)
+    assert sorted(row["id"] for row in synced.records["messages"]) == held
     assert paths(sandbox) == {"/messages": 5}
     assert synced.states["messages"][-1] == {"enqueued": str(NOON - DAY * 1000)}
 
@@ -102,10 +103,10 @@ def test_the_state_stays_when_a_later_page_fails(sandbox: Sandbox, sync: Syncing
 
 
 def test_every_status_passes_known_or_not(sandbox: Sandbox, sync: Syncing) -> None:
-    statuses = (
-        "CANCELED CLICKED DELAYED DELIVERED DIGESTED ENQUEUED FILTERED OPENED ROUTED SENT SIMULATED THROTTLED "
-        "UNDELIVERABLE UNMAPPED UNROUTABLE TELEPORTED"
-    ).split()
+    statuses = [
+        "CANCELED", "CLICKED", "DELAYED", "DELIVERED", "DIGESTED", "ENQUEUED", "FILTERED", "OPENED", "ROUTED", "SENT",
+        "SIMULATED", "THROTTLED", "UNDELIVERABLE", "UNMAPPED", "UNROUTABLE", "TELEPORTED",
+    ]  # fmt: skip
     sandbox.courier.messages = [
         message(number, days_ago=number + 1, status=status) for number, status in enumerate(statuses)
     ]
@@ -222,7 +223,8 @@ def test_runs_are_read_again_as_far_back_as_they_change(seeded: Sandbox, sync: S
     first = sync("automation_runs", "journey_runs")
     second = sync("automation_runs", "journey_runs", state=first.final_state)
 
-    for stream, held in (("automation_runs", seeded.courier.automation_runs), ("journey_runs", seeded.courier.journey_runs)):
+    held_runs = {"automation_runs": seeded.courier.automation_runs, "journey_runs": seeded.courier.journey_runs}
+    for stream, held in held_runs.items():
         ids = {row["run_id"] for row in first.records[stream]}
         assert ids <= {row["run_id"] for row in held}
         assert len(ids) == len(first.records[stream]) > len(second.records[stream]) > 0

@@ -103,7 +103,8 @@ def test_a_host_that_cannot_be_reached_is_retried_not_split(
     [
         (
             Answer(400, {"msg": "Invalid dataTypeName", "code": "BadParams", "params": None}),
-            "HTTP 400, “Invalid dataTypeName”: if this project has no such data, remove the stream from the connection.",
+            "HTTP 400, “Invalid dataTypeName”: if this project has no such data, remove the stream from the "
+            "connection.",
         ),
         (
             Answer(400, "No user with that id exists!"),
@@ -121,7 +122,7 @@ def test_a_host_that_cannot_be_reached_is_retried_not_split(
             "standard permissions.",
         ),
         (
-            Answer(404, "<html><head><title>Action not found</title></head><body><h1>Action not found</h1></body></html>"),
+            Answer(404, "<html><head><title>Action not found</title></head><body><p>Action not found</body></html>"),
             "HTTP 404, “Action not found Action not found”: check `api_url` and `region`; if they are right, the "
             "project does not offer this data.",
         ),
@@ -288,7 +289,9 @@ def test_a_configuration_that_cannot_work_is_refused_in_one_sentence(
     assert str(refused.crash) == sentence
 
 
-@pytest.mark.parametrize(("region", "host"), [("US", "api.iterable.com"), ("EU", "api.eu.iterable.com"), (None, "api.iterable.com")])
+@pytest.mark.parametrize(
+    ("region", "host"), [("US", "api.iterable.com"), ("EU", "api.eu.iterable.com"), (None, "api.iterable.com")]
+)
 def test_the_region_decides_the_host(command: Command, clock: VirtualClock, region: str | None, host: str) -> None:
     asked: list[str | None] = []
 

@@ -36,9 +36,8 @@ def _midnight(day: str) -> float:
 
 
 def _offset_seconds(offset: str | None) -> int:
-    if offset in (None, "Z", "+00:00", "+0000"):
+    if offset is None or offset in ("Z", "+00:00", "+0000"):
         return 0
-    assert offset is not None
     seconds = int(offset[1:3]) * 3600 + int(offset[-2:]) * 60
     return -seconds if offset[0] == "-" else seconds
 

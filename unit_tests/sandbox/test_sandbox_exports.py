@@ -15,7 +15,7 @@ USER_EVENTS = "/api/export/userEvents"
 DAY = {"startDateTime": "2026-03-15 00:00:00", "endDateTime": "2026-03-16 00:00:00"}
 
 
-def sends(*seconds: int) -> list[dict]:
+def sends(*seconds: int) -> list[dict[str, object]]:
     return [{"createdAt": f"2026-03-15 10:00:{second:02} +00:00", "campaignId": second} for second in seconds]
 
 

@@ -146,6 +146,8 @@ def test_the_command_says_where_it_listens_and_serves_until_it_is_stopped():
     }
     for number, process in running.items():
         with process:
+            assert process.stdout is not None
+            assert process.stderr is not None
             line = process.stdout.readline()
             assert line.startswith("Sandbox listening on http://127.0.0.1:")
             connection = http.client.HTTPConnection(line.split("http://")[1].strip(), timeout=5)

@@ -30,7 +30,7 @@ class VirtualClock:
 
     def __init__(self, start: datetime) -> None:
         self._traveller = time_machine.travel(start, tick=False)
-        self._coordinates: time_machine.Coordinates
+        self._coordinates: Any = None
         self._sleepers: list[tuple[float, int]] = []
         self._changed = threading.Condition()
         self._requests_under_way = 0
