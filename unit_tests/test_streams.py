@@ -1,0 +1,292 @@
+"""Every stream delivers what the project holds, once, whole and typed: one first sync of everything there is.
+
+The project is the seeded sandbox, odd rows included, but without the e-mail that keeps coming: so all that it
+holds can be compared with all that came out.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from components import snake_case
+from sandbox import Sandbox, serve
+from sandbox.iterable import data_types, metrics
+from sandbox.iterable.project import IterableProject
+from sandbox.iterable.timestamps import epoch_seconds, midnight, spelt
+from sandbox.messages import Request
+from scripts import streams as table
+from unit_tests.conftest import NOW, Syncing
+from unit_tests.support.clock import VirtualClock
+from unit_tests.support.connector import Sync, catalog_of, run
+from unit_tests.support.invariants import Row, differences, misfits, unpacked, unusable_keys, without
+
+START = "2025-08-18T00:00:00Z"
+NOON = NOW.timestamp()
+MEMBERS, EVERY_MESSAGE = 30, 100
+
+STREAMS = {
+    stream.name: stream for stream in table.streams_of(table.resolve(table.MANIFEST.read_text(encoding="utf-8")))
+}
+ITERABLE = {name: stream for name, stream in STREAMS.items() if stream.group[0] == "Iterable"}
+EXPORTS = {name: stream for name, stream in STREAMS.items() if stream.kind == "exports"}
+
+
+@dataclass
+class Whole:
+    """A sync of every stream, and the project it read."""
+
+    sandbox: Sandbox
+    sync: Sync
+    over: float
+    records: dict[str, list[dict[str, Any]]]
+
+    @property
+    def project(self) -> IterableProject:
+        return self.sandbox.iterable
+
+    def windows(self, stream: str) -> list[dict[str, list[str]]]:
+        """The queries of an export, in the order of the calls."""
+        data_type = EXPORTS[stream].data_type
+        return [call.query for call in self.sandbox.calls if call.query.get("dataTypeName") == [data_type]]
+
+
+@pytest.fixture(scope="module")
+def whole(discovered: Sync, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    with VirtualClock(NOW).running() as clock:
+        sandbox = Sandbox(anchor=NOW.date(), clock=clock.now, budgets=False)
+        quieten(sandbox)
+        with serve(sandbox) as address:
+            # The sandbox has no limits here, and waits would only take time.
+            config = {
+                "api_key": sandbox.iterable.api_key,
+                "start_date": START,
+                "api_url": address,
+                "courier": {"api_key": sandbox.courier.api_key, "api_url": address},
+                "budget_share": 100,
+            }
+            sync = run(tmp_path_factory.mktemp("whole"), "read", config, catalog_of(discovered))
+            over = clock.now()
+    assert sync.crash is None
+    return Whole(sandbox, sync, over, sync.records)
+
+
+def quieten(sandbox: Sandbox) -> None:
+    """Take out today's events, since what is seen of them depends on the moment, and most of what costs a call."""
+    project = sandbox.iterable
+    for data_type, events in project.events.items():
+        if data_type != data_types.USER:
+            project.events[data_type] = [event for event in events if event.at < midnight(NOW.date())]
+    project.list_members = {number: members[:MEMBERS] for number, members in project.list_members.items()}
+    sandbox.courier.messages = sandbox.courier.messages[::EVERY_MESSAGE]
+
+
+# --------------------------------------------------------------------------------------------- all streams
+
+
+def test_every_stream_is_complete_without_an_error(whole: Whole, discovered: Sync) -> None:
+    names = [stream["name"] for stream in discovered.of_type("CATALOG")[0]["streams"]]
+
+    assert whole.sync.statuses == dict.fromkeys(names, "COMPLETE")
+    assert whole.sync.errors == {}
+    assert [line for line in whole.sync.logs if "dated outside" in line] == []
+    assert [line for line in whole.sync.logs if "left out" in line and line.split(":")[0] in ITERABLE] == []
+
+
+def test_every_stream_of_iterable_has_an_expectation_here() -> None:
+    assert set(ITERABLE) == {*EXPECTED, *EXPORTS, "events", "campaigns_metrics", "experiment_metrics"}
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_records_fit_the_schema_and_bring_no_other_column(whole: Whole, stream: str) -> None:
+    assert whole.records[stream]
+    assert misfits(whole.records[stream], STREAMS[stream].schema) == []
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_keys_are_there_and_tell_records_apart(whole: Whole, stream: str) -> None:
+    assert unusable_keys(whole.records[stream], STREAMS[stream].primary_key) == []
+
+
+@pytest.mark.parametrize("stream", ITERABLE)
+def test_the_last_state_is_one_to_go_on_from(whole: Whole, stream: str) -> None:
+    cursor, last = STREAMS[stream].cursor, whole.sync.states[stream][-1]
+
+    if not cursor:
+        assert last == {"__ab_no_cursor_state_message": True}
+        return
+    # When a stream's turn comes, its end is five minutes before.
+    assert list(last) == [cursor]
+    assert re.fullmatch(r"2026-03-15T1\d:\d\d:\d\d[+]00:00", last[cursor])
+    assert NOON - 300 <= epoch_seconds(last[cursor]) <= whole.over - 300
+
+
+@pytest.mark.parametrize("stream", EXPORTS)
+def test_the_state_of_an_export_is_the_end_of_its_last_window(whole: Whole, stream: str) -> None:
+    end = whole.windows(stream)[-1]["endDateTime"][0]
+
+    assert epoch_seconds(whole.sync.states[stream][-1][EXPORTS[stream].cursor]) == epoch_seconds(end)
+
+
+# ------------------------------------------------------------------------------------------------- exports
+
+
+def lost_or_invented(whole: Whole, stream: str, held: Iterable[Row]) -> dict[str, Any]:
+    """Where the records of a stream and the rows of the project differ.
+
+    A null in a column is as good as none, and a field called like our own key gives way to it.
+    """
+    own = {"event_id", "user_key"}
+    columns = STREAMS[stream].columns.keys() - {"data"}
+    rows = [{name: row[name] for name in row if row[name] is not None or name not in columns} for row in held]
+    delivered = [without(unpacked(record), *own) for record in whole.records[stream]]
+    return differences(delivered, [without(row, *own) for row in rows])
+
+
+def data_type_of(stream: str) -> str:
+    data_type = data_types.canonical(EXPORTS[stream].data_type)
+    assert data_type
+    return data_type
+
+
+@pytest.mark.parametrize("stream", EXPORTS)
+def test_every_field_of_every_exported_row_is_delivered(whole: Whole, stream: str) -> None:
+    end = epoch_seconds(whole.windows(stream)[-1]["endDateTime"][0])
+    held = [event.row for event in whole.project.window(data_type_of(stream), epoch_seconds(START), end)]
+
+    assert held
+    assert lost_or_invented(whole, stream, held) == {}
+
+
+def test_every_event_of_every_member_is_delivered_once(whole: Whole) -> None:
+    members = {member for listed in whole.project.list_members.values() for member in listed}
+    held = [
+        {name: value for name, value in row.items() if not name.startswith("itblInternal")} | {"_type": data_type}
+        for data_type in data_types.EVENTS
+        for row in whole.project.rows(data_type)
+        if row.get("email") in members or row.get("userId") in members
+    ]
+
+    delivered = [without(unpacked(record), "event_id", "itblInternal") for record in whole.records["events"]]
+    assert differences(delivered, [without(row, "event_id") for row in held]) == {}
+
+
+# ------------------------------------------------------------------------------------------------ listings
+
+
+def items_of(tables: Mapping[str, list[dict[str, Any]]], name: str) -> list[Row]:
+    return [{name: owner, **item} for owner, items in tables.items() for item in items]
+
+
+def members(project: IterableProject) -> Iterator[Row]:
+    for number, listed in project.list_members.items():
+        for member in listed:
+            yield {"listId": number, "identifier": member, "email" if "@" in member else "userId": member}
+
+
+EXPECTED: dict[str, Callable[[IterableProject], list[Row]]] = {
+    "lists": lambda project: [*project.lists],
+    "campaigns": lambda project: [*project.campaigns],
+    "channels": lambda project: [*project.channels],
+    "message_types": lambda project: [*project.message_types],
+    "snippets": lambda project: [*project.snippets],
+    "webhooks": lambda project: [*project.webhooks],
+    "templates": lambda project: [
+        {**row, "createdAt": spelt(row["createdAt"] / 1000)}
+        for row in project.templates
+        if max(row["createdAt"], row.get("updatedAt", 0)) / 1000 >= epoch_seconds(START)
+    ],
+    "journeys": lambda project: [*project.journeys],
+    "experiments": lambda project: [*project.experiments],
+    "metadata": lambda project: [{"name": name} for name in project.metadata],
+    "metadata_items": lambda project: items_of(project.metadata, "table"),
+    "catalogs": lambda project: [{"name": name} for name in project.catalogs],
+    "catalog_items": lambda project: items_of(project.catalogs, "catalogName"),
+    "user_fields": lambda project: [{"name": name, "type": kind} for name, kind in project.user_fields.items()],
+    "forgotten_users": lambda project: [
+        *({"hash": value, "identifier_type": "email"} for value in project.forgotten),
+        *({"hash": value, "identifier_type": "userId"} for value in project.forgotten_user_ids),
+    ],
+    "list_users": lambda project: [*members(project)],
+}
+
+
+@pytest.mark.parametrize("stream", EXPECTED)
+def test_every_field_of_every_listed_row_is_delivered(whole: Whole, stream: str) -> None:
+    held = EXPECTED[stream](whole.project)
+
+    assert held
+    assert lost_or_invented(whole, stream, held) == {}
+
+
+def figures(text: str) -> list[Row]:
+    """The lines of a CSV, without their blank cells."""
+    return [{name: cell for name, cell in line.items() if cell} for line in csv.DictReader(io.StringIO(text))]
+
+
+def campaign_lines(project: IterableProject) -> list[Row]:
+    ids = "&".join(f"campaignId={campaign['id']}" for campaign in project.campaigns)
+    target = f"/api/campaigns/metrics?startDateTime={START}&{ids}"
+    return figures(metrics.campaign_metrics(project, Request("GET", target)).body.decode())
+
+
+def experiment_lines(project: IterableProject) -> list[Row]:
+    return figures(metrics.experiment_metrics(project, Request("GET", "/api/experiments/metrics")).body.decode())
+
+
+@pytest.mark.parametrize(
+    ("stream", "lines"),
+    [("campaigns_metrics", campaign_lines), ("experiment_metrics", experiment_lines)],
+)
+def test_every_figure_is_delivered_and_has_a_column_of_its_own(
+    whole: Whole, stream: str, lines: Callable[[IterableProject], list[Row]]
+) -> None:
+    held = lines(whole.project)
+    names = {name for line in held for name in line}
+
+    assert differences([record["data"] for record in whole.records[stream]], held) == {}
+    assert {snake_case(name) for name in names} - STREAMS[stream].columns.keys() == set()
+
+
+# --------------------------------------------------------------------------------------------------- pages
+
+
+LONG = ("campaigns", "templates", "journeys", "catalogs", "experiments")
+
+
+def test_long_listings_are_read_to_their_last_page(sandbox: Sandbox, sync: Syncing) -> None:
+    project = sandbox.iterable
+    project.campaigns = [{"id": number, "createdAt": number} for number in range(2001)]
+    project.templates = [
+        {"templateId": number, "createdAt": 1773500000000, "templateType": "Blast", "messageMedium": "Email"}
+        for number in range(1001)
+    ]
+    project.journeys = [{"id": number, "isArchived": number % 2 == 1} for number in range(151)]
+    project.catalogs = {f"catalog{number}": [] for number in range(1001)}
+    project.experiments = [{"id": number, "status": "running"} for number in range(201)]
+
+    synced = sync(*LONG)
+
+    for stream in LONG:
+        assert differences(synced.records[stream], EXPECTED[stream](project)) == {}
+    assert pages(sandbox, "/api/campaigns", "page") == [None, "2", "3"]
+    assert pages(sandbox, "/api/templates", "page", templateType="Blast", messageMedium="Email") == [
+        None,
+        "2",
+    ]
+    assert pages(sandbox, "/api/journeys", "page", state="Archived") == [None, "2"]
+    assert pages(sandbox, "/api/catalogs", "page") == [None, "2"]
+    assert pages(sandbox, "/api/experiments", "offset") == [None, "100", "200", "201"]
+
+
+def pages(sandbox: Sandbox, path: str, parameter: str, **fixed: str) -> list[str | None]:
+    """The values of a page parameter, in the order of the calls."""
+    return [
+        call.query.get(parameter, [None])[0]
+        for call in sandbox.calls
+        if call.path == path and all(call.query.get(name) == [value] for name, value in fixed.items())
+    ]
