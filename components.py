@@ -93,7 +93,7 @@ def rfc3339(value: Any) -> str:
     none (UTC), fractions, the malformed `2025-12-19T22:43:34.134105.000Z`, and epoch milliseconds.
     Raises ValueError for anything else.
     """
-    if isinstance(value, str) and value[19:] in _UTC_OFFSETS and value[10:11] in (" ", "T"):
+    if isinstance(value, str) and value[19:] in _UTC_OFFSETS and value[7:8] == "-" and value[13:17:3] == "::":
         # The spelling of nearly every row: no regular expression, and the check below is one C call.
         spelled = f"{value[:10]}T{value[11:19]}+00:00"
         datetime.fromisoformat(spelled)
@@ -102,11 +102,18 @@ def rfc3339(value: Any) -> str:
 
 
 def instant(value: Any) -> datetime:
-    """Read an instant in any spelling of `rfc3339`, as an aware datetime in UTC."""
+    """Read an instant in any spelling of `rfc3339`, as an aware datetime in UTC; ValueError when it is none."""
+    try:
+        return _instant(value)
+    except (OverflowError, OSError) as error:
+        raise ValueError("not an instant of the calendar") from error
+
+
+def _instant(value: Any) -> datetime:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return datetime.fromtimestamp(value / 1000, UTC)
-    if isinstance(value, str) and value.isdigit() and len(value) > len("20260101"):
-        return instant(int(value))
+    if isinstance(value, str) and value.isdecimal() and len(value) > len("20260101"):
+        return _instant(int(value))
     match = _INSTANT.fullmatch(str(value).strip())
     if match is None:
         raise ValueError("not an instant")
@@ -235,7 +242,7 @@ class StateInstant(StateMigration):
 # Transport
 # ---------------------------------------------------------------------------------------------------------------------
 
-_EMAIL_ADDRESS = re.compile(r"[^\s\"'<>(),;:]+@[^\s\"'<>(),;:]+")
+_EMAIL_ADDRESS = re.compile(r"[^\s\"<>(),;:]+(@|%40)[^\s\"'<>(),;:]+")
 _MARKUP = re.compile(r"(?s)<(script|style).*?</\1>|<[^>]*>")
 def vendor_message(response: requests.Response) -> str:
     """What the vendor says about a failed request: its `msg`, else the text of the body; no markup, no address."""
@@ -424,7 +431,7 @@ def retry_after(response_or_exception: Any) -> float | None:
     if not isinstance(response_or_exception, requests.Response):
         return None
     header = response_or_exception.headers.get("Retry-After", "").strip()
-    if header.isdigit():
+    if header.isascii() and header.isdecimal():
         return float(header)
     try:
         return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
@@ -489,7 +496,9 @@ class WindowPace:
         self._broken_in_a_row = 0
         self._ceiling = min(self.LONGEST, self._ceiling * self.CEILING_RISE)
         factor = min(2.0, self.AIM_SECONDS / max(seconds, 0.001), self.AIM_LINES / max(lines, 1))
-        self.length = max(self.SHORTEST, whole_seconds(min(self._ceiling, asked * factor)))
+        # A slow window is not cut below a minute; one that broke at a minute is not stretched to it either.
+        shortest = min(self.SHORTEST, asked)
+        self.length = max(shortest, whole_seconds(min(self._ceiling, asked * factor)))
 
     def broke(self, asked: timedelta) -> bool:
         """Shorten the window after one of `asked` length broke off; False when nothing shorter is left to try."""
@@ -750,16 +759,29 @@ class ChangedSince(RecordFilter):
 
 
 def parse_line(line: bytes) -> Row | None:
-    """The JSON object on a line; None when there is no such thing."""
+    """The JSON object on a line; None when there is no such thing.
+
+    What no destination takes for a number stays text: NaN, Infinity, integers beyond 64 bits.
+    """
     try:
-        row = orjson.loads(line)
+        row = None if _LONG_INTEGER.search(line) else orjson.loads(line)
     except orjson.JSONDecodeError:
+        row = None
+    if row is None:
         try:
-            # More lenient: NaN, integers beyond 64 bits, lone surrogates.
-            row = json.loads(line)
+            row = json.loads(line, parse_int=_integer_or_text, parse_constant=str)
         except ValueError:
             return None
     return row if isinstance(row, dict) else None
+
+
+# The fast parser would turn them into floats and say nothing.
+_LONG_INTEGER = re.compile(rb"\d{19}")
+
+
+def _integer_or_text(digits: str) -> int | str:
+    number = int(digits)
+    return number if -(2**63) <= number < 2**64 else digits
 
 
 @dataclass
@@ -868,7 +890,7 @@ class EventKey(RecordTransformation):
         self._stream = parameters["name"]
 
     def transform(self, record: Row, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
-        record["event_id"] = stable_hash(self._stream, record)
+        add_key(record, "event_id", stable_hash(self._stream, record))
 
 
 @dataclass
@@ -880,15 +902,23 @@ class UserKey(RecordTransformation):
 
     def transform(self, record: Row, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
         known = record.get("itblUserId") or record.get("email") or record.get("userId")
-        record["user_key"] = str(known) if known else stable_hash("user", record)
+        add_key(record, "user_key", str(known) if known else stable_hash("user", record))
 
 
-REWRITTEN_LATER = ("itblInternal", "eventUpdatedAt")
+def add_key(record: Row, name: str, key: str) -> None:
+    """Set the key of a row; a field of the row's own by that name is kept as `row.<name>`."""
+    if name in record:
+        record[f"row.{name}"] = record[name]
+    record[name] = key
+
+
+def _is_rewritten_later(name: str) -> bool:
+    return name in ("itblInternal", "eventUpdatedAt") or name.startswith("itblInternal.")
 
 
 def stable_hash(kind: str, row: Row) -> str:
     """128 bits over `kind` and the part of a row that stays as it is, in hexadecimal."""
-    stable = {name: value for name, value in row.items() if not name.startswith(REWRITTEN_LATER)}
+    stable = {name: value for name, value in row.items() if not _is_rewritten_later(name)}
     try:
         text = orjson.dumps(stable, option=orjson.OPT_SORT_KEYS)
     except TypeError:
@@ -1019,14 +1049,16 @@ class MetricsCsv(RecordExtractor):
 
 
 def figure(cell: str) -> Any:
-    """A cell as the number it spells, or as it is: `NaN`, `N/A` and names stay text."""
-    try:
-        number = float(cell)
-    except ValueError:
-        return cell
-    if not math.isfinite(number):
-        return cell
-    return int(cell) if cell.lstrip("-").isdigit() else number
+    """A cell as the number it spells, or as it is: `NaN`, `N/A`, `007` and names stay text."""
+    return _number_of(cell) if _NUMBER.fullmatch(cell) else cell
+
+
+# As JSON spells them: no leading zeros, blanks or underscores.
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
+
+
+def _number_of(text: str) -> int | float:
+    return int(text) if text.lstrip("-").isdecimal() else float(text)
 
 
 _WORD_ENDS = re.compile(r"(?<=[a-z])(?=[A-Z])|[^A-Za-z0-9]+")
@@ -1109,7 +1141,9 @@ def respell(misfits: Row, record: Row, columns: Mapping[str, Column]) -> Row:
         elif isinstance(value, dict) and any(other.startswith(f"{name}.") for other in columns):
             dotted = {f"{name}.{inner}": item for inner, item in value.items()}
             others.update(take_misfits(dotted, columns))
-            record.update(dotted)
+            if any(record.get(inner, item) != item for inner, item in dotted.items()):
+                others[name] = value
+            record.update({inner: item for inner, item in dotted.items() if inner not in record})
         else:
             others[name] = value
     for head, fields in series.items():
@@ -1135,7 +1169,7 @@ def _put(record: Row, name: str, column: Column, value: Any) -> bool:
     return True
 
 
-CANNOT_CONVERT = (ValueError, OverflowError, OSError)
+CANNOT_CONVERT = (ValueError, TypeError, OverflowError)
 
 
 def column_of(schema: Mapping[str, Any]) -> Column:
@@ -1176,7 +1210,7 @@ def _fit(column: Column, value: Any) -> Any:
 
 def _object(value: Any) -> Row:
     """An object, also one that comes as text holding JSON, as `transactionalData` does."""
-    parsed = orjson.loads(value) if isinstance(value, str) else value
+    parsed = parse_line(value.encode()) if isinstance(value, str) else value
     if not isinstance(parsed, dict):
         raise ValueError("not an object")
     return parsed
@@ -1192,16 +1226,15 @@ def _integer(value: Any) -> int:
     number = _number(value)
     if number != int(number):
         raise ValueError("not an integer")
-    return int(value) if isinstance(value, str) and "." not in value else int(number)
+    return int(number)
 
 
-def _number(value: Any) -> float:
-    if not isinstance(value, (str, int, float)) or isinstance(value, bool):
-        raise ValueError("not a number")
-    number = float(value)
-    if not math.isfinite(number):
+def _number(value: Any) -> int | float:
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = _number_of(value)
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
         raise ValueError("not a finite number")
-    return number
+    return value
 
 
 def _boolean(value: Any) -> bool:

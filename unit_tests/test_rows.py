@@ -191,9 +191,7 @@ def test_the_order_of_keys_matters_at_no_depth() -> None:
     other = {"a": {"c": [{"e": 3, "d": 2}], "b": 1}}
 
     assert stable_hash("purchase", one) == stable_hash("purchase", other)
-    assert stable_hash("purchase", {**one, "big": 10**30}) == stable_hash(
-        "purchase", {**other, "big": 10**30}
-    )
+    assert stable_hash("purchase", {**one, "big": 10**30}) == stable_hash("purchase", {**other, "big": 10**30})
 
 
 def test_a_key_never_changes_between_releases() -> None:
@@ -586,9 +584,7 @@ def test_without_the_header_nothing_is_asked(failure: Any) -> None:
     ],
     ids=repr,
 )
-def test_what_the_vendor_says_is_passed_on_short_and_without_markup_or_addresses(
-    body: Any, said: str
-) -> None:
+def test_what_the_vendor_says_is_passed_on_short_and_without_markup_or_addresses(body: Any, said: str) -> None:
     assert vendor_message(reply(body, 400)) == said
 
 
@@ -630,9 +626,7 @@ outcomes = st.lists(came_in | st.none(), max_size=40)
 
 @given(st.integers(60, 180 * 86_400), outcomes)
 @settings(max_examples=300, deadline=None, database=None, derandomize=True)
-def test_windows_stay_within_bounds_and_grow_slowly(
-    seconds: int, outcomes: list[tuple[float, int] | None]
-) -> None:
+def test_windows_stay_within_bounds_and_grow_slowly(seconds: int, outcomes: list[tuple[float, int] | None]) -> None:
     pace = WindowPace(seconds * SECOND)
     broken = 0
     for outcome in outcomes:
@@ -646,16 +640,14 @@ def test_windows_stay_within_bounds_and_grow_slowly(
         else:
             broken = 0
             pace.succeeded(asked, *outcome)
-            assert MINUTE <= pace.length <= max(2 * asked, MINUTE)
+            assert min(MINUTE, asked) <= pace.length <= 2 * asked
         assert SECOND <= pace.length <= 180 * DAY
         assert pace.length % SECOND == timedelta(0)
 
 
 @given(st.integers(61, 180 * 86_400), st.integers(1, 9), came_in)
 @settings(max_examples=300, deadline=None, database=None, derandomize=True)
-def test_what_broke_off_is_not_asked_for_again_right_away(
-    seconds: int, times: int, outcome: tuple[float, int]
-) -> None:
+def test_what_broke_off_is_not_asked_for_again_right_away(seconds: int, times: int, outcome: tuple[float, int]) -> None:
     pace = WindowPace(seconds * SECOND)
     broken = []
     for _ in range(times):
@@ -665,8 +657,7 @@ def test_what_broke_off_is_not_asked_for_again_right_away(
 
     pace.succeeded(pace.length, *outcome)
 
-    assert pace.length not in [length for length in broken if length > MINUTE]
-    assert pace.length < max(min(broken), 2 * MINUTE)
+    assert pace.length < min(broken) or min(broken) == SECOND
 
 
 @pytest.mark.parametrize(
@@ -682,9 +673,7 @@ def test_what_broke_off_is_not_asked_for_again_right_away(
         (1e9, 1, MINUTE),
     ],
 )
-def test_the_next_window_aims_at_a_minute_and_a_million_lines(
-    seconds: float, lines: int, next_one: timedelta
-) -> None:
+def test_the_next_window_aims_at_a_minute_and_a_million_lines(seconds: float, lines: int, next_one: timedelta) -> None:
     pace = WindowPace(30 * DAY)
     pace.succeeded(30 * DAY, seconds, lines)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
 from sandbox.budgets import Budget, Limiter
 from sandbox.iterable import audience, campaigns, export, metrics, stores
@@ -83,7 +84,8 @@ class IterableApi:
         for route in ROUTES:
             parts = path_parts(route.pattern, request.path)
             if parts is not None and request.method == "GET":
-                return self._answer(route, replace(request, parts=parts))
+                decoded = {name: unquote(part) for name, part in parts.items()}
+                return self._answer(route, replace(request, parts=decoded))
         return action_not_found(request)
 
     def _answer(self, route: Route, request: Request) -> Reply:
