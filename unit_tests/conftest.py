@@ -1,6 +1,7 @@
 """A sandbox behind a real server, on a clock of its own, and the source run against it as a platform would."""
 
 import copy
+import functools
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -8,15 +9,25 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from airbyte_cdk.sources.declarative import concurrent_declarative_source
 
 import source_messaging
 from sandbox import Sandbox, serve
 from unit_tests.support.clock import VirtualClock
-from unit_tests.support.connector import State, Sync, catalog_of, run, stream_name
+from unit_tests.support.connector import State, Sync, catalog_of, narrowed, run
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 Syncing = Callable[..., Sync]
 Command = Callable[..., Sync]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _components_described_once() -> Iterator[None]:
+    """The framework parses the description of its components, 6,000 lines of YAML, for each source it builds."""
+    module = concurrent_declarative_source
+    described = functools.cache(module.get_declarative_component_schema)
+    with mock.patch.object(module, "get_declarative_component_schema", described):
+        yield
 
 
 @pytest.fixture
@@ -72,34 +83,27 @@ def manifest(whole_manifest: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def command(tmp_path: Path, manifest: dict[str, Any]) -> Iterator[Command]:
     """Runs `spec`, `check` or `discover`, with no more streams in the table than `check` tries, to save time."""
-    tried = manifest["check"]["stream_names"]
-    manifest["streams"] = [
-        block | {"streams": [row for row in block["streams"] if stream_name(manifest, row) in tried]}
-        for block in manifest["streams"]
-    ]
-    with mock.patch.object(source_messaging, "load_manifest", return_value=manifest):
+    tried = narrowed(manifest, manifest["check"]["stream_names"])
+    with mock.patch.object(source_messaging, "load_manifest", return_value=tried):
         yield lambda *arguments: run(tmp_path, *arguments)
 
 
 @pytest.fixture
 def sync(
     tmp_path: Path, config: dict[str, Any], discovered: Sync, manifest: dict[str, Any]
-) -> Iterator[Syncing]:
+) -> Syncing:
     """Reads the named streams once. Any error fails the test, unless it says that the sync fails.
 
-    The rows of other streams are left out of the manifest's table, which saves each sync most of a second.
+    Without names, all are read. Other streams are left out of the manifest's table, which saves most of a second.
     """
-    blocks = manifest["streams"]
-
-    def rows(block: dict[str, Any], streams: tuple[str, ...]) -> list[Any]:
-        return [row for row in block["streams"] if not streams or stream_name(manifest, row) in streams]
 
     def read(*streams: str, state: State | None = None, fails: bool = False, **options: Any) -> Sync:
-        manifest["streams"] = [block | {"streams": rows(block, streams)} for block in blocks]
+        table = narrowed(manifest, streams) if streams else manifest
         configured = catalog_of(discovered, streams or None, options.pop("mode", "incremental"))
-        synced = run(tmp_path, "read", config | options.pop("config", {}), configured, state, **options)
+        settings = config | options.pop("config", {})
+        with mock.patch.object(source_messaging, "load_manifest", return_value=table):
+            synced = run(tmp_path, "read", settings, configured, state, **options)
         assert bool(synced.errors or synced.crash) == fails, [error["message"] for error in synced.errors.values()]
         return synced
 
-    with mock.patch.object(source_messaging, "load_manifest", return_value=manifest):
-        yield read
+    return read

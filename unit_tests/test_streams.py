@@ -115,13 +115,17 @@ def test_the_last_state_is_one_to_go_on_from(whole: Whole, stream: str) -> None:
 def lost_or_invented(whole: Whole, stream: str, held: Iterable[Row]) -> dict[str, Any]:
     """Where the records of a stream and the rows of the project differ.
 
-    A null in a column is as good as none, and a field called like our own key gives way to it.
+    A null in a column is as good as none, and a field called like our own key is found as `row.<name>`.
     """
-    own = {"event_id", "user_key"}
+    keys = ("event_id", "user_key")
     columns = STREAMS[stream].columns.keys() - {"data"}
     rows = [{name: row[name] for name in row if row[name] is not None or name not in columns} for row in held]
-    delivered = [without(unpacked(record), *own) for record in whole.records[stream]]
-    return differences(delivered, [without(row, *own) for row in rows])
+    delivered = [without(unpacked(record), *keys) for record in whole.records[stream]]
+    return differences(delivered, [{_as_delivered(name, keys): value for name, value in row.items()} for row in rows])
+
+
+def _as_delivered(name: str, keys: tuple[str, ...]) -> str:
+    return f"row.{name}" if name in keys else name
 
 
 def data_type_of(stream: str) -> str:
