@@ -341,8 +341,9 @@ class SkippingErrorHandler(VendorErrorHandler):
             return super()._interpret_reply(response)
         self._left_out += 1
         if self.named_by or _is_power_of_two(self._left_out):
+            times = f" {failures} times" if failures > 1 else ""
             LOGGER.warning(
-                f"{self._stream}: {self._item(response)} is left out, since the API answered {failures} times with "
+                f"{self._stream}: {self._item(response)} is left out, since the API answered{times} with "
                 f"HTTP {response.status_code}, “{vendor_message(response)}”."
             )
         return ErrorResolution(ResponseAction.IGNORE, None, f"{self._stream}: {self._left_out} left out so far.")
