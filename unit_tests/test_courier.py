@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -61,6 +62,31 @@ def test_a_second_sync_goes_back_as_far_as_messages_change(
     assert {row["id"]: row["status"] for row in second.records["messages"]} == {
         f"m{number}": "CLICKED" if number == 3 else "SENT" for number in range(1, 9)
     }
+
+
+def test_messages_that_arrive_while_paging_neither_repeat_nor_hide_others(sandbox: Sandbox, sync: Syncing) -> None:
+    sandbox.courier.messages = [message(number, days_ago=number) for number in range(1, 31)]
+    before = sorted(row["id"] for row in sandbox.courier.messages)
+    answer = sandbox.answer
+
+    def answer_and_receive(request: Any) -> Any:
+        reply = answer(request)
+        sandbox.courier.messages += [message(1000 + len(sandbox.calls) * 10 + place, days_ago=0) for place in range(7)]
+        return reply
+
+    with mock.patch.object(sandbox, "answer", answer_and_receive):
+        synced = sync("messages")
+
+    assert sorted(row["id"] for row in synced.records["messages"]) == before
+
+
+def test_the_time_of_a_message_is_there_as_a_timestamp_too(sandbox: Sandbox, sync: Syncing) -> None:
+    sandbox.courier.messages = [message(1, days_ago=0.5)]
+
+    (record,) = sync("messages").records["messages"]
+
+    assert record["enqueued"] == NOON - DAY * 500
+    assert record["enqueued_at"] == "2026-03-15T00:00:00+00:00"
 
 
 def test_the_lookback_can_be_set(sandbox: Sandbox, sync: Syncing, config: dict[str, Any]) -> None:

@@ -48,6 +48,19 @@ def test_what_may_pass_is_retried_ten_times_over_20_to_400_seconds(
     assert waits(clock) == TEN_WAITS
 
 
+def test_a_storm_of_429s_over_the_exports_is_waited_out_and_loses_nothing(
+    sandbox: Sandbox, sync: Syncing, clock: VirtualClock
+) -> None:
+    sandbox.iterable.add_events("emailSend", rows_every(DAY, datetime(2026, 1, 1), datetime(2026, 3, 15)))
+    storm = Answer(429, {"msg": "Exceeded rate limit", "code": "RateLimitExceeded", "params": {}})
+    sandbox.faults.add(Fault(EXPORT, storm, times=9))
+
+    synced = sync("email_send")
+
+    assert delivered(synced) == held(sandbox)
+    assert set(TEN_WAITS[:9]) <= set(waits(clock))
+
+
 def test_a_listing_whose_transfer_breaks_is_retried_and_emits_nothing_twice(
     sandbox: Sandbox, sync: Syncing, clock: VirtualClock
 ) -> None:

@@ -90,6 +90,19 @@ def test_a_transfer_that_breaks_off_is_read_again_in_halves_and_nothing_twice(
     assert delivered(synced) == held(a_row_a_day)
 
 
+@pytest.mark.parametrize("rows", [0, 10])
+def test_a_compressed_transfer_that_breaks_off_is_read_again_in_halves(
+    a_row_a_day: Sandbox, sync: Syncing, rows: int
+) -> None:
+    a_row_a_day.gzip = True
+    a_row_a_day.faults.add(Fault(EXPORT, Cut(rows=rows)))
+
+    synced = sync("email_send")
+
+    assert windows(a_row_a_day)[1] == ("2026-01-01 00:00:00", "2026-01-16 00:00:00")
+    assert delivered(synced) == held(a_row_a_day)
+
+
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("rows", [None, 0, 10])
 def test_a_reply_that_stalls_past_the_read_time_out_is_read_again_in_halves(
