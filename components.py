@@ -475,7 +475,7 @@ class WindowPace:
     A window that came in well below both aims lets the next one grow, at most twofold and up to `LONGEST`; one above
     an aim makes it shorter in proportion. A broken transfer halves it, six times in a row at most; then an hour, a
     minute and a second are tried, so that one dense spot never stops a stream for good. What broke leaves a ceiling
-    that rises slowly, since history is not equally dense.
+    that rises slowly at first and then ever faster, since history is not equally dense.
     Units: timedelta for lengths, seconds for `AIM_SECONDS`. A window of `AIM_LINES` is what a kill costs at most.
     """
 
@@ -486,17 +486,19 @@ class WindowPace:
     HALVINGS = 6
     LAST_RESORTS = (timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1))
     CEILING_AFTER_BREAK = 0.75
-    CEILING_RISE = 1.05
+    CEILING_RISE = 1.01
 
     def __init__(self, first: timedelta) -> None:
         self.length = first
         self._ceiling = self.LONGEST
         self._broken_in_a_row = 0
+        self._whole_in_a_row = 0
 
     def succeeded(self, asked: timedelta, seconds: float, lines: int) -> None:
         """Size the next window after one of `asked` length came in whole."""
         self._broken_in_a_row = 0
-        self._ceiling = min(self.LONGEST, self._ceiling * self.CEILING_RISE)
+        self._whole_in_a_row += 1
+        self._ceiling = min(self.LONGEST, self._ceiling * self.CEILING_RISE**self._whole_in_a_row)
         factor = min(2.0, self.AIM_SECONDS / max(seconds, 0.001), self.AIM_LINES / max(lines, 1))
         # A slow window is not cut below a minute; one that broke at a minute is not stretched to it either.
         shortest = min(self.SHORTEST, asked)
@@ -505,6 +507,7 @@ class WindowPace:
     def broke(self, asked: timedelta) -> bool:
         """Shorten the window after one of `asked` length broke off; False when nothing shorter is left to try."""
         self._broken_in_a_row += 1
+        self._whole_in_a_row = 0
         self._ceiling = min(self._ceiling, asked * self.CEILING_AFTER_BREAK)
         if self._broken_in_a_row <= self.HALVINGS:
             self.length = max(whole_seconds(asked / 2), self.LAST_RESORTS[-1])
@@ -758,13 +761,9 @@ class ChangedSince(RecordFilter):
     date_fields: list[str] = field(default_factory=list)
 
     def filter_records(
-        self,
-        records: Iterable[Mapping[str, Any]],
-        stream_state: Mapping[str, Any],
-        stream_slice: StreamSlice | None = None,
-        next_page_token: Mapping[str, Any] | None = None,
+        self, records: Iterable[Any], stream_state: Any, stream_slice: Any = None, next_page_token: Any = None
     ) -> Iterator[Mapping[str, Any]]:
-        since = Window.of(stream_slice or {}).start.isoformat()[:19]
+        since = Window.of(stream_slice).start.isoformat()[:19]
         for record in records:
             dates = [second for name in self.date_fields if (second := _second_of(record.get(name)))]
             if not dates or max(dates) >= since:
@@ -862,13 +861,9 @@ class NextWindowsRows(RecordFilter):
         self._stream = parameters["name"]
 
     def filter_records(
-        self,
-        records: Iterable[Mapping[str, Any]],
-        stream_state: Mapping[str, Any],
-        stream_slice: StreamSlice | None = None,
-        next_page_token: Mapping[str, Any] | None = None,
+        self, records: Iterable[Any], stream_state: Any, stream_slice: Any = None, next_page_token: Any = None
     ) -> Iterator[Mapping[str, Any]]:
-        start, end = (moment.isoformat()[:19] for moment in Window.of(stream_slice or {}))
+        start, end = (moment.isoformat()[:19] for moment in Window.of(stream_slice))
         outside = undated = 0
         for row in records:
             second = _second_of(row.get(self.cursor_field))
