@@ -7,6 +7,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+import requests
 
 from sandbox import Sandbox
 from sandbox.courier.seed import CREDENTIAL
@@ -254,6 +255,23 @@ def test_runs_are_read_again_as_far_back_as_they_change(seeded: Sandbox, sync: S
         ids = {row["run_id"] for row in first.records[stream]}
         assert ids <= {row["run_id"] for row in held}
         assert len(ids) == len(first.records[stream]) > len(second.records[stream]) > 0
+
+
+@pytest.mark.parametrize(
+    ("region", "host"), [("US", "api.courier.com"), ("EU", "api.eu.courier.com"), (None, "api.courier.com")]
+)
+def test_the_region_decides_the_host(command: Command, clock: VirtualClock, region: str | None, host: str) -> None:
+    asked: list[str] = []
+
+    def unreachable(adapter: Any, request: requests.PreparedRequest, **_: Any) -> requests.Response:
+        asked.append(str(request.url).partition("?")[0])
+        assert request.headers["Authorization"] == "Bearer k"
+        raise requests.exceptions.ConnectTimeout
+
+    with mock.patch("requests.adapters.HTTPAdapter.send", unreachable):
+        command("check", {"courier": {"api_key": "k"} | ({"region": region} if region else {})})
+
+    assert set(asked) == {f"https://{host}/messages"}
 
 
 def test_check_of_courier_alone_reads_one_page_of_messages(
