@@ -13,7 +13,7 @@ LOCK_PYTHON ?= python3.11
 PIP_TOOLS = pip-tools==7.6.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sync sandbox test lint format schemas docs lock clean
+.PHONY: help demo sync sandbox test unit-tests lint format schemas docs lock clean
 
 help: ## show this list
 	@awk -F ' ## ' '/^[a-z]+:.* ## / {split($$1, t, ":"); printf "make %-8s %s\n", t[1], $$2}' Makefile
@@ -28,7 +28,10 @@ sync: $(READY) ## sync with your own key: CONFIG=… [STREAMS=a,b] [CATALOG=…]
 sandbox: $(READY) ## run the sandbox that secrets/config.example.json points to
 	@$(BIN)/python -m sandbox --port 8642 --no-budgets
 
-test: lint ## lint, check the types and run every test
+test: $(READY) ## lint, check the types and run every test
+	@$(MAKE) --no-print-directory --jobs=2 lint unit-tests
+
+unit-tests: $(READY)
 	@$(BIN)/python -m pytest
 
 lint: $(READY) ## lint and check the types
