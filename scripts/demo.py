@@ -22,9 +22,8 @@ from typing import Final, TextIO
 
 from scripts.connector import Connector, StopRequest
 from scripts.console import Console
-from scripts.loading import LoadError
 from scripts.sync import standard_output
-from scripts.syncing import Job, Outcome, SyncError, report, sync, write_atomically
+from scripts.syncing import FAILURES, Job, Outcome, SyncError, explained, report, sync, write_atomically
 
 FOLDER: Final = Path(".demo")
 API_KEY: Final = "sandbox-iterable-key"
@@ -78,11 +77,8 @@ def run(folder: Path, port: str, stop: StopRequest, out: TextIO) -> int:
         console.say("Starting the sandbox, a local stand-in for Iterable and Courier with data up to now …")
         with sandbox(number, history.anchor, folder / "sandbox.log") as url:
             outcome = sync(_job(folder, url, history.anchor), Connector(stop), console)
-    except (SyncError, LoadError) as error:
-        console.say(str(error))
-        return 1
-    except OSError as error:
-        console.say(f"{error.filename or 'A file'} cannot be used: {error.strerror}.")
+    except FAILURES as error:
+        console.say(explained(error))
         return 1
     report(outcome, console)
     console.say(closing_words(outcome, history, time.time(), folder))

@@ -15,8 +15,7 @@ from typing import Final, TextIO
 
 from scripts.connector import SOURCE, Connector, StopRequest
 from scripts.console import Console
-from scripts.loading import LoadError
-from scripts.syncing import Job, SyncError, read_json, report, secrets_of, sync
+from scripts.syncing import FAILURES, Job, explained, read_json, report, secrets_of, sync
 
 DATABASE: Final = Path("sync/messaging.duckdb")
 STOPPED: Final = "Stopped. What was read is kept, and the next sync goes on from there."
@@ -45,11 +44,8 @@ def run(job: Job, stop: StopRequest, out: TextIO, command: Sequence[str] = SOURC
         config = read_json(job.config, "config")
         console = Console(out, secrets_of(config))
         outcome = sync(job, Connector(stop, command), console)
-    except (SyncError, LoadError) as error:
-        console.say(str(error))
-        return 1
-    except OSError as error:
-        console.say(f"{error.filename or 'A file'} cannot be used: {error.strerror}.")
+    except FAILURES as error:
+        console.say(explained(error))
         return 1
     report(outcome, console)
     if outcome.stopped:

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from scripts.connector import Connector
 from scripts.console import Console, table
-from scripts.loading import Database, Stream
+from scripts.loading import Database, LoadError, Stream
 
 # Seconds between two commits while a sync runs, at least.
 COMMIT_INTERVAL: Final = 1.0
@@ -35,6 +35,17 @@ WIDTH: Final = 100
 
 class SyncError(Exception):
     """The sync cannot start; the message says why in one sentence."""
+
+
+FAILURES: Final = (SyncError, LoadError, OSError)
+"""What a sync may raise, and a command says in a sentence."""
+
+
+def explained(failure: Exception) -> str:
+    """What went wrong, for the user."""
+    if isinstance(failure, OSError):
+        return f"{failure.filename or 'A file'} cannot be used: {failure.strerror}."
+    return str(failure)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import json
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,9 +80,8 @@ def run(
     config: Mapping[str, Any],
     catalog: Mapping[str, Any] | None = None,
     state: State | None = None,
-    stop_after: int | None = None,
 ) -> Sync:
-    """Run one command; `stop_after` messages the platform goes away without a word, as a killed one does."""
+    """Run one command."""
     arguments = [command]
     files = {"config": config, "catalog": catalog, "state": state}
     for name, content in files.items():
@@ -102,8 +101,6 @@ def run(
         )
         for line in AirbyteEntrypoint(source).run(parsed):
             sync.messages.append(json.loads(line))
-            if len(sync.messages) == stop_after:
-                break
     except AirbyteTracedException as crash:
         sync.crash = crash
     finally:
@@ -161,8 +158,3 @@ def narrowed(manifest: Mapping[str, Any], streams: Sequence[str]) -> dict[str, A
 
 def _references(part: Any) -> set[tuple[str, str]]:
     return set(re.findall(r"#/(definitions|schemas)/(\w+)", json.dumps(part)))
-
-
-def by_key(records: Iterable[Mapping[str, Any]], *key: str) -> dict[tuple[Any, ...], Mapping[str, Any]]:
-    """What a deduplicating table holds in the end: the last record of each key."""
-    return {tuple(record[column] for column in key): record for record in records}
