@@ -331,7 +331,8 @@ class SkippingErrorHandler(VendorErrorHandler):
     _failures: "WeakKeyDictionary[requests.PreparedRequest, int]" = field(
         init=False, repr=False, default_factory=WeakKeyDictionary
     )
-    _left_out: int = field(init=False, repr=False, default=0)
+    # A counter, since several workers share the handler and `+=` may lose one of two.
+    _count: Iterator[int] = field(init=False, repr=False, default_factory=lambda: itertools.count(1))
 
     def _interpret_reply(self, response: requests.Response) -> ErrorResolution:
         if not self._is_the_error(response):
@@ -340,14 +341,14 @@ class SkippingErrorHandler(VendorErrorHandler):
         self._failures[response.request] = failures
         if failures < self.tries:
             return super()._interpret_reply(response)
-        self._left_out += 1
-        if self.named_by or _is_power_of_two(self._left_out):
+        left_out = next(self._count)
+        if self.named_by or _is_power_of_two(left_out):
             times = f" {failures} times" if failures > 1 else ""
             LOGGER.warning(
                 f"{self._stream}: {self._item(response)} is left out, since the API answered{times} with "
                 f"HTTP {response.status_code}, “{vendor_message(response)}”."
             )
-        return ErrorResolution(ResponseAction.IGNORE, None, f"{self._stream}: {self._left_out} left out so far.")
+        return ErrorResolution(ResponseAction.IGNORE, None, f"{self._stream}: {left_out} left out so far.")
 
     def _is_the_error(self, response: requests.Response) -> bool:
         if response.status_code not in self.statuses or not re.search(self.only_for, response.request.url or ""):
