@@ -28,6 +28,7 @@ The order of the file follows the data: instants, configuration, state, transpor
 """
 
 import csv
+import functools
 import io
 import itertools
 import json
@@ -87,7 +88,20 @@ _INSTANT = re.compile(
 )
 
 
-def rfc3339(value: Any) -> str:
+class Timestamp(str):
+    """An instant as RFC 3339 in UTC that also knows its number.
+
+    The framework's cursor reads the cursor field of every row; `int()` takes a tenth of the time of a format.
+    Units: milliseconds since 1970 for `int()`.
+    """
+
+    __slots__ = ()
+
+    def __int__(self) -> int:
+        return int(datetime.fromisoformat(self).timestamp() * 1000)
+
+
+def rfc3339(value: Any) -> Timestamp:
     """Spell an instant as RFC 3339 in UTC, with microseconds only where there are any.
 
     Takes every spelling Iterable and its exports are known for: a space or `T`, an offset with or without colon or
@@ -98,8 +112,8 @@ def rfc3339(value: Any) -> str:
         # The spelling of nearly every row: no regular expression, and the check below is one C call.
         spelled = f"{value[:10]}T{value[11:19]}+00:00"
         datetime.fromisoformat(spelled)
-        return spelled
-    return instant(value).isoformat()
+        return Timestamp(spelled)
+    return Timestamp(instant(value).isoformat())
 
 
 def instant(value: Any) -> datetime:
@@ -538,6 +552,8 @@ class ExportWindowRetriever(SimpleRetriever):
     cursor: ConcurrentCursor | None = None
     first_window_days: int = 30
 
+    ROWS_AT_A_TIME = 500
+
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
         # The factory makes only its own retrievers' requesters stream; without it a window would sit in memory.
@@ -589,9 +605,14 @@ class ExportWindowRetriever(SimpleRetriever):
     def _rows(
         self, response: requests.Response, records_schema: Mapping[str, Any], window: Window
     ) -> Iterable[Record]:
-        for record in self._parse_response(response, records_schema, window.to_slice()):
-            # Without a slice: a row must never move the state, which is a window's end and nothing else.
-            yield Record(record.data, self.name)
+        name = self.name
+        # Without a slice: a row must never move the state, which is a window's end and nothing else.
+        rows = (
+            Record(record.data, name) for record in self._parse_response(response, records_schema, window.to_slice())
+        )
+        # Some at a time: to hand the reader one row after the other wakes its thread for each.
+        while some := list(itertools.islice(rows, self.ROWS_AT_A_TIME)):
+            yield from some
 
 
 class WindowCopy(NamedTuple):
@@ -795,6 +816,12 @@ def parse_line(line: bytes) -> Row | None:
 
 # The fast parser would turn them into floats and say nothing.
 _LONG_INTEGER = re.compile(rb"\d{19}")
+_DIGITS_AS_ZEROS = bytes(ord("0") if chr(byte).isdecimal() else ord(" ") for byte in range(256))
+
+
+def _may_hold_long_integer(block: bytes) -> bool:
+    """Whether `_LONG_INTEGER` is found; over a block of lines this takes a fifteenth of the time of the pattern."""
+    return b"0" * 19 in block.translate(_DIGITS_AS_ZEROS)
 
 
 def _integer_or_text(digits: str) -> int | str:
@@ -819,13 +846,18 @@ class JsonLines(RecordExtractor):
 
     def extract_records(self, response: requests.Response) -> Iterator[Row]:
         good = bad = 0
-        for line in reply_lines(response):
-            row = parse_line(line)
-            if row is not None:
-                good += 1
-                yield row
-            elif line.strip():
-                bad += 1
+        for block in reply_blocks(response):
+            parse = parse_line if _may_hold_long_integer(block) else orjson.loads
+            for line in block.split(b"\n"):
+                try:
+                    row = parse(line)
+                except orjson.JSONDecodeError:
+                    row = None
+                if type(row) is dict or (row := parse_line(line)) is not None:
+                    good += 1
+                    yield row
+                elif line.strip():
+                    bad += 1
         if bad:
             self._report(bad, good + bad)
 
@@ -839,10 +871,16 @@ class JsonLines(RecordExtractor):
         LOGGER.warning(f"{found} and left out.")
 
 
-def reply_lines(response: requests.Response) -> Iterable[bytes]:
-    """The lines of a reply, from its copy on this machine if there is one."""
-    copied = isinstance(response.raw, tempfile.SpooledTemporaryFile)
-    return response.raw if copied else io.BytesIO(response.content)
+def reply_blocks(response: requests.Response) -> Iterator[bytes]:
+    """A reply in blocks of whole lines, from its copy on this machine if there is one."""
+    if not isinstance(response.raw, tempfile.SpooledTemporaryFile):
+        yield response.content
+        return
+    rest = b""
+    while chunk := response.raw.read(CHUNK_BYTES):
+        block, newline, rest = (rest + chunk).rpartition(b"\n")
+        yield block + newline
+    yield rest
 
 
 @dataclass
@@ -851,7 +889,8 @@ class NextWindowsRows(RecordFilter):
 
     With windows that neither overlap nor leave a gap this is all there is to de-duplicate, also across syncs and
     whatever the lookback window. Rows dated elsewhere outside the window are kept and reported: if the vendor should
-    select by another date than the row shows, no other window would bring them.
+    select by another date than the row shows, no other window would bring them. The instant is respelled on the way,
+    so that a row has the same key however it was spelled.
     Why not YAML: a template per row would cost ten times the parsing, and knows one spelling of an instant.
     """
 
@@ -867,13 +906,16 @@ class NextWindowsRows(RecordFilter):
         start, end = (moment.isoformat()[:19] for moment in Window.of(stream_slice))
         outside = undated = 0
         for row in records:
-            second = _second_of(row.get(self.cursor_field))
-            if second == end:
-                continue
-            if second is None:
+            try:
+                moment = row[self.cursor_field] = rfc3339(row.get(self.cursor_field))
+            except CANNOT_CONVERT:
                 undated += 1
-            elif not start <= second < end:
-                outside += 1
+            else:
+                second = moment[:19]
+                if second == end:
+                    continue
+                if not start <= second < end:
+                    outside += 1
             yield row
         if outside or undated:
             LOGGER.warning(
@@ -926,13 +968,17 @@ def add_key(record: Row, name: str, key: str) -> None:
     record[name] = key
 
 
-def _is_rewritten_later(name: str) -> bool:
-    return name in ("itblInternal", "eventUpdatedAt") or name.startswith("itblInternal.")
+@functools.lru_cache(maxsize=4096)  # a project's rows have few shapes
+def _rewritten_later(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(
+        name for name in names if name in ("itblInternal", "eventUpdatedAt") or name.startswith("itblInternal.")
+    )
 
 
 def stable_hash(kind: str, row: Row) -> str:
     """128 bits over `kind` and the part of a row that stays as it is, in hexadecimal."""
-    stable = {name: value for name, value in row.items() if not _is_rewritten_later(name)}
+    left_out = _rewritten_later(tuple(row))
+    stable = {name: value for name, value in row.items() if name not in left_out} if left_out else row
     try:
         text = orjson.dumps(stable, option=orjson.OPT_SORT_KEYS)
     except TypeError:
@@ -950,10 +996,10 @@ class TextLines(RecordExtractor):
     line_field: str = ""
 
     def extract_records(self, response: requests.Response) -> Iterator[Row]:
-        for line in reply_lines(response):
-            value = line.decode("utf-8", "replace").strip()
-            if value:
-                yield {self.line_field: value}
+        for block in reply_blocks(response):
+            for line in block.decode("utf-8", "replace").split("\n"):
+                if value := line.strip():
+                    yield {self.line_field: value}
 
 
 @dataclass
@@ -1191,7 +1237,7 @@ def column_of(schema: Mapping[str, Any]) -> Column:
     declared = schema["type"]
     kind = declared if isinstance(declared, str) else next(name for name in declared if name != "null")
     if schema.get("format") == "date-time":
-        return Column("date-time", frozenset(), rfc3339)
+        return Column("date-time", frozenset({Timestamp}), rfc3339)
     if kind == "object" and schema.get("properties"):
         fields = {name: column_of(of) for name, of in schema["properties"].items()}
         return Column(kind, frozenset(), _object_of(fields))

@@ -45,7 +45,18 @@ def test_a_field_named_like_our_key_is_kept(sandbox: Sandbox, sync: Syncing) -> 
     (record,) = sync("email_send").records["email_send"]
 
     assert record["data"] == {"row.event_id": 1}
-    assert record["event_id"] == stable_hash("email_send", rows[0])
+    assert record["event_id"] == stable_hash("email_send", {**rows[0], "createdAt": rfc3339(rows[0]["createdAt"])})
+
+
+def test_a_row_has_one_key_however_its_instant_is_spelled(sandbox: Sandbox, sync: Syncing) -> None:
+    (row,) = rows_every(DAY, start=NEW_YEAR, count=1)
+    spellings = [row["createdAt"], rfc3339(row["createdAt"]), row["createdAt"].replace("+00:00", "+0000")]
+    sandbox.iterable.add_events("emailSend", [{**row, "createdAt": spelling} for spelling in spellings])
+
+    records = sync("email_send").records["email_send"]
+
+    assert len(records) == 3
+    assert len({record["event_id"] for record in records}) == 1
 
 
 @pytest.mark.parametrize(
