@@ -20,6 +20,7 @@ The parts, from the wire inwards:
     messages.py  Request and Reply
     iterable/    Iterable's project, endpoints and made-up data
     courier/     Courier's workspace, endpoints and made-up data
+    rudderstack/ RudderStack's data plane
 """
 
 from sandbox.core import Sandbox

@@ -10,15 +10,22 @@ from datetime import date
 from threading import Event
 
 from sandbox import Sandbox, serve
+from sandbox.core import RECEIVED
 from sandbox.courier.workspace import CourierWorkspace
 from sandbox.iterable.project import IterableProject
+from sandbox.rudderstack.plane import DataPlane
 
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
-        description="A local stand-in for the APIs of Iterable and Courier.",
-        epilog=f"API keys:\n  Iterable  {IterableProject.api_key}\n  Courier   {CourierWorkspace.api_key}",
+        description="A local stand-in for the APIs of Iterable and Courier, and for RudderStack's data plane.",
+        epilog=f"""API keys:
+  Iterable     {IterableProject.api_key}
+  Courier      {CourierWorkspace.api_key}
+  RudderStack  {DataPlane.write_key} (write key)
+
+What the data plane has received: GET {RECEIVED}""",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
@@ -29,6 +36,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         help="day the data is arranged around (default: today)",
     )
     parser.add_argument("--no-budgets", dest="budgets", action="store_false", help="lift all rate limits")
+    parser.add_argument("--empty", dest="seed", action="store_false", help="start without made-up data")
     return parser.parse_args(words)
 
 
@@ -38,7 +46,8 @@ def main(words: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        with serve(Sandbox(anchor=arguments.anchor, budgets=arguments.budgets), arguments.port) as url:
+        sandbox = Sandbox(anchor=arguments.anchor, budgets=arguments.budgets, seed=arguments.seed)
+        with serve(sandbox, arguments.port) as url:
             print(f"Sandbox listening on {url}", flush=True)
             stop.wait()
     except (OSError, OverflowError) as error:

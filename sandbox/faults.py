@@ -1,7 +1,7 @@
 """Failures on demand.
 
 A fault names the calls it strikes and what becomes of them. It strikes only calls that would have been
-answered with 200: rejected ones (wrong key, rate limit) pass it by uncounted.
+answered with a 2xx: rejected ones (wrong key, rate limit) pass it by uncounted.
 
     from sandbox.faults import Answer, Cut, Fault, Mangle, Reset, Stall
 
@@ -13,9 +13,16 @@ answered with 200: rejected ones (wrong key, rate limit) pass it by uncounted.
     add(Fault("/api/export/", Reset(rows=10), times=None))                     # every call
     add(Fault("/api/lists/getUsers", Stall(rows=2)))
     add(Fault("/api/export/", Mangle(garbage_every=5, blank_every=3, last_newline=False)))
+    add(Fault("/inbound/segment", Answer(503), method="POST"))                 # nothing has been taken
+    add(Fault("/inbound/segment", Answer(504), has_effect=True))               # taken, but not confirmed
+    add(Fault("/v1/batch", Reset(rows=None)))                                  # the same
 
 `rows` counts lines of the body; a JSON listing is one line. `rows=None` breaks the connection before the
-status line. When several faults match a call, each counts it and the first one that is due strikes.
+status line, and so does any number where there is no body (204). When several faults match a call, each
+counts it and the first one that is due strikes.
+
+A call that would write something, and gets another `Answer`, writes nothing; one whose connection breaks or whose
+reply is mangled has written it. `has_effect` says otherwise.
 """
 
 from __future__ import annotations
@@ -24,6 +31,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from itertools import islice
 from threading import Lock
 from typing import Any, Literal
@@ -122,7 +130,8 @@ class Fault:
     """Which calls are struck, and how.
 
     path: a regular expression, searched in the path; query: parameters with these values must be present;
-    after: matching calls left alone first; times: calls struck, None for all.
+    method: None for any; after: matching calls left alone first; times: calls struck, None for all.
+    has_effect: whether what the call asks for is done; None goes by the kind.
     """
 
     path: str
@@ -130,11 +139,19 @@ class Fault:
     times: int | None = 1
     query: Mapping[str, str] | None = None
     after: int = 0
+    method: str | None = None
+    has_effect: bool | None = None
+
+    @property
+    def lets_through(self) -> bool:
+        return not isinstance(self.kind, Answer) if self.has_effect is None else self.has_effect
 
     def matches(self, request: Request) -> bool:
         wanted = (self.query or {}).items()
-        return bool(re.search(self.path, request.path)) and all(
-            value in request.query.get(name, []) for name, value in wanted
+        return (
+            self.method in (None, request.method)
+            and bool(re.search(self.path, request.path))
+            and all(value in request.query.get(name, []) for name, value in wanted)
         )
 
     def is_due(self, seen: int) -> bool:
@@ -161,10 +178,10 @@ class Faults:
             self._seen.clear()
 
     def strike(self, request: Request, reply: Reply) -> Reply:
-        """The reply that leaves; raises BrokenOff when nothing leaves at all."""
-        if reply.status != 200:
-            return reply
-        fault = self._due(request)
+        """The reply that leaves, once its effect is there; raises BrokenOff when nothing leaves at all."""
+        fault = self._due(request) if 200 <= reply.status < 300 else None
+        if fault is None or fault.lets_through:
+            reply.effect()
         return reply if fault is None else fault.kind.apply(reply)
 
     def _due(self, request: Request) -> Fault | None:
@@ -187,7 +204,7 @@ def _between_chunks(last: bytes, following: bytes) -> tuple[bytes, bytes | None]
 
 
 def _broken(reply: Reply, rows: int | None, ending: Ending, tail: Tail = _between_chunks) -> Reply:
-    if rows is None:
+    if rows is None or reply.status == HTTPStatus.NO_CONTENT:
         raise BrokenOff(ending)
     return replace(reply, body=b"", lines=_broken_lines(reply.as_lines(), rows, ending, tail))
 

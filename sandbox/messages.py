@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -29,6 +31,16 @@ class Request:
     parts: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
+    def content(self) -> bytes:
+        """The body without gzip; raises Undecodable where it says that it is gzip and is not."""
+        if self.headers.get("content-encoding") != "gzip":
+            return self.body
+        try:
+            return gzip.decompress(self.body)
+        except (OSError, EOFError, zlib.error) as error:
+            raise Undecodable from error
+
+    @cached_property
     def path(self) -> str:
         return urlsplit(self.target).path
 
@@ -41,11 +53,24 @@ class Request:
         return next((value for value in self.query.get(name, []) if value), None)
 
 
+class Undecodable(ValueError):
+    """A request's body is not compressed the way its headers say."""
+
+
+Effect = Callable[[], None]
+"""Changes a vendor's data."""
+
+
+def no_effect() -> None:
+    """Of a request that changes nothing."""
+
+
 @dataclass(frozen=True)
 class Reply:
     """An HTTP reply: either `body`, sent with its length, or `lines`, streamed in chunks.
 
     `framed=False` streams the lines without length or chunks: only the closed connection marks the end.
+    `effect` is what the request does; it is left to the sandbox, which may have the request fail instead.
     """
 
     status: int = 200
@@ -54,6 +79,7 @@ class Reply:
     lines: Iterable[bytes] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     framed: bool = True
+    effect: Effect = no_effect
 
     def as_lines(self) -> Iterator[bytes]:
         """The content line by line, each with its newline, whichever way it is held."""
@@ -85,8 +111,17 @@ def json_line(value: Any) -> bytes:
     return _encode(value).encode() + b"\n"
 
 
-def json_reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
-    return Reply(status, JSON, _encode(value).encode(), headers=headers or {})
+def json_reply(
+    value: Any,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    effect: Effect = no_effect,
+) -> Reply:
+    return Reply(status, JSON, _encode(value).encode(), headers=headers or {}, effect=effect)
+
+
+def no_content(effect: Effect) -> Reply:
+    return Reply(204, effect=effect)
 
 
 def text_reply(text: str, status: int = 200, content_type: str = TEXT) -> Reply:

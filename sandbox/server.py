@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -92,9 +93,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send(self, reply: Reply) -> None:
         self.send_response(reply.status)
-        self.send_header("Content-Type", reply.content_type)
         for name, value in reply.headers.items():
             self.send_header(name, value)
+        if reply.status == HTTPStatus.NO_CONTENT:  # which has neither a body nor a length
+            self.end_headers()
+            return
+        self.send_header("Content-Type", reply.content_type)
         pieces = self._encoded(reply)
         if reply.lines is not None:
             self._send_stream(pieces, reply.framed)

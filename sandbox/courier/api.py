@@ -1,14 +1,27 @@
-"""Courier's routes, and what is checked before any of them answers: path, key, rate limit."""
+"""Courier's routes, and what is checked before any of them answers: path, key, rate limit, size."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from urllib.parse import unquote
 
-from sandbox.budgets import Limiter
-from sandbox.courier import listings, message_log, runs
-from sandbox.courier.errors import Rejection, not_found, rate_limited, unauthorized
+from sandbox.budgets import Budget, Limiter
+from sandbox.courier import (
+    inbound,
+    invoking,
+    listings,
+    mapping,
+    message_log,
+    profiles,
+    runs,
+    sending,
+    subscriptions,
+    tenants,
+)
+from sandbox.courier.errors import Rejection, not_found, rate_limited, too_large, unauthorized
+from sandbox.courier.idempotency import Replays
 from sandbox.courier.listings import (
     below,
     by_id,
@@ -21,8 +34,9 @@ from sandbox.courier.listings import (
     templates,
     whole,
 )
+from sandbox.courier.timestamps import HOUR
 from sandbox.courier.workspace import CourierWorkspace
-from sandbox.messages import Reply, Request
+from sandbox.messages import Reply, Request, json_reply
 from sandbox.routing import path_parts
 
 
@@ -31,15 +45,22 @@ def _area(path: str) -> str:
     return path.removeprefix("/").partition("/")[0]
 
 
+def _debug(workspace: CourierWorkspace, request: Request) -> Reply:
+    """Says that the key is right, and does nothing."""
+    return json_reply({})
+
+
 @dataclass(frozen=True)
 class Route:
-    """An endpoint; of two patterns that fit a path the first one answers."""
+    """An endpoint; of two patterns that fit a path the first one answers. Few calls are allowed to a `rare` one."""
 
     pattern: str
     answer: Callable[[CourierWorkspace, Request], Reply]
+    method: str = "GET"
+    rare: bool = False
 
 
-ROUTES = (
+READING = (
     Route("/messages", message_log.messages),
     Route("/messages/{id}", message_log.details),
     Route("/messages/{id}/history", message_log.history),
@@ -92,9 +113,39 @@ ROUTES = (
     Route("/providers/catalog", paging(by_path, "provider", "results")),
     Route("/digests/schedules/{id}/instances", has_more(by_path, "digest_instance_id")),
     Route("/translations/default/{locale}", object_by_path),
-    Route("/events", whole(by_path, "results")),
-    Route("/events/{id}", object_by_path),
+    Route("/events", whole(mapping.events, "results")),
+    Route("/events/{id}", mapping.event),
 )
+
+WRITING = (
+    Route("/inbound/segment", inbound.segment, "POST"),
+    Route("/inbound/rudderstack", inbound.rudderstack, "POST"),
+    Route("/inbound/courier", inbound.courier, "POST"),
+    Route("/send", sending.send, "POST"),
+    Route("/profiles/{id}", profiles.merge, "POST"),
+    Route("/profiles/{id}", profiles.replace, "PUT"),
+    Route("/profiles/{id}", profiles.patch, "PATCH"),
+    Route("/profiles/{id}", profiles.delete, "DELETE"),
+    Route("/profiles/{id}/lists", profiles.subscribe, "POST"),
+    Route("/profiles/{id}/lists", profiles.unsubscribe, "DELETE"),
+    Route("/lists/{id}", subscriptions.put_list, "PUT", rare=True),
+    Route("/lists/{id}", subscriptions.delete_list, "DELETE"),
+    Route("/lists/{id}/subscriptions", subscriptions.replace_all, "PUT"),
+    Route("/lists/{id}/subscriptions", subscriptions.add_all, "POST", rare=True),
+    Route("/lists/{id}/subscriptions/{user}", subscriptions.put_one, "PUT"),
+    Route("/lists/{id}/subscriptions/{user}", subscriptions.delete_one, "DELETE"),
+    Route("/tenants/{id}", tenants.put, "PUT"),
+    Route("/tenants/{id}", tenants.delete, "DELETE"),
+    Route("/users/{id}/tenants", tenants.add_several, "PUT"),
+    Route("/users/{id}/tenants", tenants.remove_all, "DELETE"),
+    Route("/users/{id}/tenants/{tenant}", tenants.add_one, "PUT"),
+    Route("/users/{id}/tenants/{tenant}", tenants.remove_one, "DELETE"),
+    Route("/automations/invoke", invoking.by_steps, "POST"),
+    Route("/automations/{id}/invoke", invoking.by_template, "POST"),
+    Route("/events/{id}", mapping.put, "PUT", rare=True),
+)
+
+ROUTES = (*READING, *WRITING, Route("/debug", _debug, "POST"))
 
 AREAS = frozenset(_area(route.pattern) for route in ROUTES)
 
@@ -105,6 +156,7 @@ class CourierApi:
     def __init__(self, workspace: CourierWorkspace, budgets: bool) -> None:
         self._workspace = workspace
         self._limiter = Limiter() if budgets else None
+        self._replays = Replays()
 
     def serves(self, path: str) -> bool:
         return _area(path) in AREAS
@@ -112,24 +164,42 @@ class CourierApi:
     def answer(self, request: Request) -> Reply:
         try:
             route, parts = _route(request)
-            self._admit(request)
-            return route.answer(self._workspace, replace(request, parts=parts))
+            self._admit(request, route)
+            return self._answered(route, replace(request, parts=parts))
         except Rejection as rejection:
             return rejection.reply
 
-    def _admit(self, request: Request) -> None:
+    def _answered(self, route: Route, request: Request) -> Reply:
+        space = self._workspace
+        kept_for = space.idempotency_hours * HOUR
+        return self._replays.answer(request, partial(route.answer, space), space.now, kept_for)
+
+    def _admit(self, request: Request, route: Route) -> None:
         space = self._workspace
         if request.headers.get("authorization") != f"Bearer {space.api_key}":
             raise unauthorized()
-        limiter, budget = self._limiter, space.budget
-        if limiter and budget and not limiter.admits(space.api_key, budget, space.clock()):
+        if not all(self._has_left(name, budget) for name, budget in self._budgets(route).items()):
             raise rate_limited(space.retry_after)
+        if len(request.body) > space.largest_body:
+            raise too_large()
+
+    def _budgets(self, route: Route) -> dict[str, Budget | None]:
+        """The budgets that a call is charged to."""
+        space = self._workspace
+        charged = {"all": space.budget}
+        charged |= {"writes": space.writes_budget} if route in WRITING else {}
+        return charged | ({f"{route.method} {route.pattern}": space.rare_writes_budget} if route.rare else {})
+
+    def _has_left(self, name: str, budget: Budget | None) -> bool:
+        if self._limiter is None or budget is None:
+            return True
+        return self._limiter.admits(name, budget, self._workspace.clock())
 
 
 def _route(request: Request) -> tuple[Route, dict[str, str]]:
     """The endpoint that a request is for, and the decoded parts of its path."""
     for route in ROUTES:
-        parts = path_parts(route.pattern, request.path)
-        if parts is not None and request.method == "GET":
+        parts = path_parts(route.pattern, request.path) if request.method == route.method else None
+        if parts is not None:
             return route, {name: unquote(part) for name, part in parts.items()}
     raise not_found()

@@ -21,6 +21,14 @@ def not_found() -> Rejection:
     return Rejection(_error(404, "invalid_request_error", "Not Found"))
 
 
+def conflict(message: str) -> Rejection:
+    return Rejection(_error(409, "invalid_request_error", message))
+
+
+def too_large() -> Rejection:
+    return Rejection(_error(413, "invalid_request_error", "Request Entity Too Large"))
+
+
 def unauthorized() -> Rejection:
     return Rejection(_error(401, "authentication_error", "Unauthorized"))
 

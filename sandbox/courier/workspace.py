@@ -27,6 +27,18 @@ class CourierWorkspace:
     lists_key: the name of the array in `/lists`.
     last_cursor: what `paging` says beside `"more": false`: a null cursor, none, or the one of the page's end.
     unknown_profile: whether an id without a profile is a 404, or a 200 with an empty profile.
+    writes_budget: calls for all that write together; rare_writes_budget: for each of the three kinds that Courier
+        documents a limit for, 20 a minute: creating lists, adding subscriptions and mapping events.
+    largest_body: bytes; a longer one is a 413.
+    profile_merge: whether an object within a profile is replaced by a new one, or merged with it.
+    confirmation: whether PATCH and DELETE of a profile, and both calls below its lists, end in
+        `{"status":"SUCCESS"}` or in 204.
+    inbound_checks: whether an event from Segment or RudderStack needs a known type and an id, else it is a 400; without
+        them any object is taken, and one that says too little does nothing.
+    rudderstack_says: whether `/inbound/rudderstack` answers with a message id or with `{}`.
+    unknown_tenant: whether adding a user to a tenant that is not there is a 404, or creates it.
+    unknown_automation: whether invoking a template that is not there is a 404, or runs.
+    idempotency_hours: how long an answer is replayed for the same Idempotency-Key.
 
     messages: as `/messages/{id}` shows them, with `providers`, in any order. `archived`, `tags`, `tenantId`
         and `traceId` filter but never leave.
@@ -35,6 +47,12 @@ class CourierWorkspace:
     automations, journeys: rows whose `version` is published or draft.
     preference_topics: by section id. run_steps: by run id. user_preferences, user_tokens: by user id.
     profiles: by user id, objects with `profile` and `preferences`.
+    inbound: every accepted inbound event, in order, with `route` (segment, rudderstack, courier), `messageId` (its own,
+        or the one it was given), `event` (the body) and `at` (milliseconds).
+    inbound_ids: the message ids that `/inbound/courier` has seen.
+    mappings: the notification of each mapped event, by the event's id as the log tells it.
+    invocations: every automation invoked, with `template` (None for one that brought its steps), `runId`, `body` and
+        `idempotencyKey`; also those that an event asked for.
     collections, objects: what the endpoints without a container of their own hold, by path.
     """
 
@@ -48,6 +66,16 @@ class CourierWorkspace:
     lists_key: Literal["items", "results"] = "items"
     last_cursor: Literal["null", "absent", "repeated"] = "null"
     unknown_profile: Literal["missing", "empty"] = "missing"
+    writes_budget: Budget | None = None
+    rare_writes_budget: Budget | None = None
+    largest_body: int = 6 * 1024 * 1024
+    profile_merge: Literal["shallow", "deep"] = "shallow"
+    confirmation: Literal["success", "empty"] = "success"
+    inbound_checks: bool = False
+    rudderstack_says: Literal["messageId", "nothing"] = "messageId"
+    unknown_tenant: Literal["missing", "created"] = "missing"
+    unknown_automation: Literal["missing", "run"] = "run"
+    idempotency_hours: float = 24
 
     messages: Rows = field(default_factory=list)
     history: Below = field(default_factory=dict)
@@ -78,6 +106,11 @@ class CourierWorkspace:
     preference_topics: Below = field(default_factory=dict)
     providers: Rows = field(default_factory=list)
     audit_events: Rows = field(default_factory=list)
+
+    inbound: Rows = field(default_factory=list)
+    inbound_ids: set[str] = field(default_factory=set)
+    mappings: dict[str, str] = field(default_factory=dict)
+    invocations: Rows = field(default_factory=list)
 
     collections: Below = field(default_factory=dict)
     objects: dict[str, Any] = field(default_factory=dict)

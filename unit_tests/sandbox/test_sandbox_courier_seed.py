@@ -13,7 +13,7 @@ import pytest
 
 from sandbox import Sandbox
 from sandbox.courier import seed
-from sandbox.courier.api import ROUTES
+from sandbox.courier.api import READING
 from sandbox.courier.seed import sent
 from sandbox.courier.workspace import CourierWorkspace, Row
 from sandbox.messages import Request
@@ -172,7 +172,7 @@ def example(pattern: str) -> str:
     return path.replace("{id}", ids.get(pattern.split("/")[1], ""))
 
 
-@pytest.mark.parametrize("pattern", [route.pattern for route in ROUTES if "/messages/" not in route.pattern])
+@pytest.mark.parametrize("pattern", [route.pattern for route in READING if "/messages/" not in route.pattern])
 def test_every_endpoint_has_something_to_tell(seeded: Sandbox, pattern: str) -> None:
     status, text = get(seeded, example(pattern))
     assert status == 200

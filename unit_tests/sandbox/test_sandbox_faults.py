@@ -13,7 +13,7 @@ import pytest
 
 from sandbox import serve
 from sandbox.faults import Answer, Cut, Fault, Mangle, Reset, Stall
-from sandbox.messages import BrokenOff
+from sandbox.messages import BrokenOff, Request
 
 PATH = "/api/export/data.json?dataTypeName=emailSend&range=All"
 KEY = {"Api-Key": "sandbox-iterable-key"}
@@ -229,3 +229,58 @@ def eventually(holds, seconds: float = 2) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+COURIER = {"authorization": "Bearer sandbox-courier-key"}
+IDENTIFY = b'{"type":"identify","userId":"u","traits":{}}'
+
+
+def written(sandbox, method="POST", path="/inbound/segment", body=IDENTIFY) -> int:
+    return sandbox.answer(Request(method, path, COURIER, body)).status
+
+
+def test_a_fault_strikes_calls_that_would_be_answered_with_any_2xx(empty):
+    empty.faults.add(Fault("/inbound/segment", Answer(503)))
+    empty.faults.add(Fault("/subscriptions/", Answer(503)))
+    assert [written(empty), written(empty)] == [503, 202]
+    subscribe = ("PUT", "/lists/a/subscriptions/u", b"")
+    assert [written(empty, *subscribe), written(empty, *subscribe)] == [503, 204]
+
+
+def test_a_fault_may_be_for_one_method_only(empty):
+    path = "/lists/a/subscriptions/u"
+    empty.faults.add(Fault(path, Answer(503), method="DELETE", times=None))
+    assert [written(empty, "PUT", path, b""), written(empty, "DELETE", path)] == [204, 503]
+
+
+def test_a_call_with_another_answer_writes_nothing_unless_told_otherwise(empty):
+    empty.faults.add(Fault("/inbound/segment", Answer(503)))
+    empty.faults.add(Fault("/inbound/segment", Answer(504), after=1, has_effect=True))
+    assert written(empty) == 503
+    assert empty.courier.inbound == []
+    assert written(empty) == 504
+    assert len(empty.courier.inbound) == 1
+
+
+@pytest.mark.parametrize("kind", [Cut(None), Reset(None), Stall(None)])
+def test_a_call_whose_connection_breaks_has_written_unless_told_otherwise(empty, kind):
+    for has_effect in (None, False):
+        empty.faults.add(Fault("/inbound/segment", kind, has_effect=has_effect))
+        with pytest.raises(BrokenOff):
+            written(empty)
+        empty.faults.clear()
+    assert len(empty.courier.inbound) == 1
+
+
+def test_a_reply_without_a_body_breaks_before_its_status_line(empty):
+    empty.faults.add(Fault("/lists/", Reset(rows=3)))
+    with pytest.raises(BrokenOff):
+        written(empty, "PUT", "/lists/a/subscriptions/u", b"")
+    assert [row["recipientId"] for row in empty.courier.list_subscriptions["a"]] == ["u"]
+
+
+def test_an_answer_that_never_left_is_not_replayed_for_its_key(empty):
+    empty.faults.add(Fault("/invoke", Answer(503)))
+    invoke = Request("POST", "/automations/a/invoke", COURIER | {"idempotency-key": "k"}, b'{"recipient":"u"}')
+    assert [empty.answer(invoke).status for _ in range(3)] == [503, 200, 200]
+    assert len(empty.courier.invocations) == 1

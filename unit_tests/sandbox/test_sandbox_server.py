@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,43 @@ def test_a_body_is_read_so_that_the_next_request_is_understood(empty, connection
     assert (response.status, response.read()[:15]) == (404, b"<!DOCTYPE html>")
     assert get(connection, "/api/lists")[0].status == 200
     assert [(call.method, call.status) for call in empty.calls] == [("POST", 404), ("GET", 200)]
+
+
+def test_a_call_is_recorded_with_its_headers_and_its_body_without_gzip(empty, connection):
+    headers = {"Authorization": "Bearer sandbox-courier-key", "Content-Encoding": "gzip"}
+    for body in (gzip.compress(b'{"type":"identify"}'), b"no gzip"):
+        connection.request("POST", "/inbound/segment", body=body, headers=headers)
+        connection.getresponse().read()
+    assert [(call.status, call.body) for call in empty.calls] == [(202, b'{"type":"identify"}'), (400, b"no gzip")]
+    assert empty.calls[0].headers["content-encoding"] == "gzip"
+    assert empty.calls[0].headers["authorization"] == "Bearer sandbox-courier-key"
+    assert empty.courier.inbound[0]["event"] == {"type": "identify"}
+
+
+def test_a_reply_without_content_has_neither_body_nor_length(empty, connection):
+    headers = {"Authorization": "Bearer sandbox-courier-key"}
+    for _ in range(2):
+        connection.request("PUT", "/lists/a%2Fb/subscriptions/u%201", headers=headers)
+        response = connection.getresponse()
+        assert (response.status, response.read()) == (204, b"")
+        assert (response.headers["Content-Length"], response.headers["Content-Type"]) == (None, None)
+    assert [row["recipientId"] for row in empty.courier.list_subscriptions["a/b"]] == ["u 1"]
+
+
+def test_events_written_at_the_same_time_are_all_kept(empty):
+    def write(number: int) -> None:
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
+        for place in range(20):
+            event = {"type": "track", "event": "e", "messageId": str(place), "properties": {}}
+            headers = {"Authorization": "Bearer sandbox-courier-key"}
+            connection.request("POST", "/inbound/courier", json.dumps(event), headers)
+            connection.getresponse().read()
+        connection.close()
+
+    with serve(empty) as url, ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    assert sorted(call.status for call in empty.calls) == [202] * 20 + [409] * 60
+    assert {row["messageId"] for row in empty.courier.inbound} == {str(place) for place in range(20)}
 
 
 def test_a_taken_port_is_an_error_of_the_caller(empty):
@@ -156,6 +194,14 @@ def test_the_command_says_where_it_listens_and_serves_until_it_is_stopped():
             assert process.wait(5) == 0
             assert process.stderr.read() == ""
             connection.close()
+
+
+def test_the_command_tells_the_keys_and_where_to_look():
+    with start("--help") as process:
+        out, err = process.communicate(timeout=5)
+    assert (process.returncode, err) == (0, "")
+    told = ["sandbox-iterable-key", "sandbox-courier-key", "sandbox-rudderstack-key", "/sandbox/rudderstack/events"]
+    assert [text for text in told if text in out] == told
 
 
 def test_the_command_says_in_one_sentence_that_a_port_is_taken():

@@ -35,6 +35,7 @@ def fill(workspace: CourierWorkspace, anchor: date) -> None:
     workspace.preference_sections = content.preference_sections(anchor)
     workspace.preference_topics = content.preference_topics(anchor)
     workspace.providers = content.providers(anchor)
+    workspace.mappings = {"ORDER_SHIPPED": "nt_00"}
     workspace.broadcasts = content.broadcasts(anchor)
     workspace.audit_events = content.audit_events(anchor)
     workspace.collections = content.collections(anchor)

@@ -206,7 +206,6 @@ def collections(anchor: date) -> Below:
         "/bulk/job-1/users": [recipient],
         "/providers/catalog": [{"provider": "sendgrid", "name": "SendGrid", "channel": "email"}],
         "/digests/schedules/daily/instances": [{"digest_instance_id": "d-1", "event_count": 2}],
-        "/events": [{"event": "ORDER_SHIPPED", "id": "nt_00", "type": "notification"}],
     }
 
 
@@ -219,6 +218,5 @@ def objects(anchor: date) -> dict[str, Any]:
         "/notifications/nt_00/content": {"version": "2022-01-01", "elements": []},
         "/notifications/nt_00/s-1/checks": {"checks": []},
         "/bulk/job-1": {"job": {**job, "status": "COMPLETED"}},
-        "/events/ORDER_SHIPPED": {"event": "ORDER_SHIPPED", "id": "nt_00", "type": "notification"},
         "/translations/default/fr_FR": 'msgid "Hello"\nmsgstr "Bonjour"\n',
     }

@@ -1,0 +1,47 @@
+"""Idempotency-Key: a POST that was answered gets the same answer again, and does nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from sandbox.courier.errors import Rejection
+from sandbox.messages import Reply, Request, no_effect
+
+UNKEPT = frozenset((400, 413, 429))
+"""Answers to requests that failed validation, or were never looked at."""
+
+Endpoint = Callable[[Request], Reply]
+
+
+class Replays:
+    """Answers by endpoint and key, on the sandbox's clock; errors are kept, too."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], tuple[int, Reply]] = {}
+
+    def answer(self, request: Request, endpoint: Endpoint, now: int, kept_for: float) -> Reply:
+        """now: the present; kept_for: how long an answer is replayed. Both in milliseconds."""
+        key = request.headers.get("idempotency-key")
+        if request.method != "POST" or not key:
+            return _answered(request, endpoint)
+        place = request.path, key
+        at, known = self._kept.get(place, (0, None))
+        if known is not None and now < at + kept_for:
+            return known
+        reply = _answered(request, endpoint)
+        if reply.status in UNKEPT:
+            return reply
+
+        def effect() -> None:
+            reply.effect()
+            self._kept[place] = now, replace(reply, effect=no_effect)
+
+        return replace(reply, effect=effect)
+
+
+def _answered(request: Request, endpoint: Endpoint) -> Reply:
+    try:
+        return endpoint(request)
+    except Rejection as rejection:
+        return rejection.reply
