@@ -15,6 +15,8 @@ from sandbox.iterable.errors import (
     rate_limit_exceeded,
     uri_too_long,
 )
+from sandbox.iterable.jobs import endpoints as jobs
+from sandbox.iterable.jobs import storage
 from sandbox.iterable.project import IterableProject
 from sandbox.messages import Reply, Request
 from sandbox.routing import path_parts
@@ -28,6 +30,7 @@ EXPORT = Budget(calls=4, seconds=60)
 LIST_USERS = Budget(calls=5, seconds=60)
 METRICS = Budget(calls=10, seconds=60)
 RARE = Budget(calls=3, seconds=1)
+SINGLE = Budget(calls=1, seconds=1)
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,16 @@ class Route:
     answer: Callable[[IterableProject, Request], Reply]
     budget: Budget = PLENTY
     personal: bool = False
+    method: str = "GET"
 
 
 ROUTES = (
     Route("/api/export/data.json", export.data, EXPORT, personal=True),
     Route("/api/export/userEvents", export.user_events, personal=True),
+    Route("/api/export/start", jobs.start, SINGLE, personal=True, method="POST"),
+    Route("/api/export/jobs", jobs.listing, personal=True),
+    Route("/api/export/{jobId}/files", jobs.files, SINGLE, personal=True),
+    Route("/api/export/{jobId}", jobs.cancel, SINGLE, personal=True, method="DELETE"),
     Route("/api/lists", audience.lists),
     Route("/api/lists/getUsers", audience.list_users, LIST_USERS, personal=True),
     Route("/api/lists/{listId}/size", audience.list_size, LIST_USERS),
@@ -69,7 +77,7 @@ ROUTES = (
 
 
 class IterableApi:
-    """A project behind its endpoints."""
+    """A project behind its endpoints, and the host that keeps its files."""
 
     def __init__(self, project: IterableProject, budgets: bool) -> None:
         self._project = project
@@ -79,11 +87,13 @@ class IterableApi:
         return path.startswith("/api/")
 
     def answer(self, request: Request) -> Reply:
+        if storage.serves(request):
+            return storage.answer(self._project, request)
         if len(HOST) + len(request.target) > LONGEST_URL:
             return uri_too_long()
         for route in ROUTES:
             parts = path_parts(route.pattern, request.path)
-            if parts is not None and request.method == "GET":
+            if parts is not None and request.method == route.method:
                 decoded = {name: unquote(part) for name, part in parts.items()}
                 return self._answer(route, replace(request, parts=decoded))
         return action_not_found(request)

@@ -1,4 +1,4 @@
-"""Iterable's error replies."""
+"""Iterable's error replies, and the one of success that looks like them."""
 
 from __future__ import annotations
 
@@ -34,6 +34,11 @@ def error(
     return json_reply({"msg": msg, "code": code, "params": params}, status, headers)
 
 
+def success(msg: str) -> Reply:
+    """What endpoints that change something say; it comes in the envelope of errors."""
+    return error(200, "Success", msg)
+
+
 def bad_api_key(request: Request) -> Reply:
     params = {"ip": request.client_ip, "endpoint": request.path}
     return error(401, "BadApiKey", "Invalid API key", params)
@@ -41,6 +46,10 @@ def bad_api_key(request: Request) -> Reply:
 
 def bad_params(msg: str, params: Mapping[str, Any] | None = None) -> Rejection:
     return Rejection(error(400, "BadParams", msg, params))
+
+
+def bad_json_body(msg: str) -> Rejection:
+    return Rejection(error(400, "BadJsonBody", msg))
 
 
 def not_found(msg: str) -> Rejection:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from math import inf
 from zlib import crc32
 
-from sandbox.iterable import data_types, parameters
+from sandbox.iterable import data_types, parameters, selection
 from sandbox.iterable.errors import bad_params
 from sandbox.iterable.events import Event, Row, shuffled
 from sandbox.iterable.project import IterableProject
@@ -21,16 +21,11 @@ INTERNAL = "itblInternal"
 
 def data(project: IterableProject, request: Request) -> Reply:
     """`data.json`: the visible rows of [startDateTime, endDateTime), in no order of time."""
-    data_type = _data_type(request)
     now = project.clock()
-    start, end = _period(request, now)
-    chosen = _visible(shuffled(project.window(data_type, start, end)), now)
-    campaign = parameters.optional_integer(request, "campaignId")
-    if campaign is not None:
-        chosen = (event for event in chosen if event.row.get("campaignId") == campaign)
-    encode = _encoder(request, data_types.filter_column(data_type))
-    lines: Iterable[bytes] = (encode(event) for event in chosen)
-    if crc32(f"{data_type} {start} {end}".encode()) % UNTERMINATED_SHARE == 0:
+    selected = selection.requested(request, _period(request, now))
+    window = project.window(selected.data_type, selected.start, selected.end)
+    lines: Iterable[bytes] = map(selected.line, selected.of(window, now))
+    if crc32(f"{selected.data_type} {selected.start} {selected.end}".encode()) % UNTERMINATED_SHARE == 0:
         lines = without_last_newline(lines)
     return lines_reply(_cut(lines, project.cut_after_rows))
 
@@ -44,34 +39,23 @@ def user_events(project: IterableProject, request: Request) -> Reply:
         _user_event(data_type, event)
         for data_type in data_types.EVENTS
         if with_custom or data_type != data_types.CUSTOM_EVENT
-        for event in _visible(shuffled(project.window(data_type, -inf, inf)), now)
+        for event in selection.visible(shuffled(project.window(data_type, -inf, inf)), now)
         if event.row.get(key) == value
     )
     return lines_reply(_cut(map(json_line, rows), project.cut_after_rows))
 
 
-def _data_type(request: Request) -> str:
-    name = parameters.required(request, "dataTypeName")
-    data_type = data_types.canonical(name)
-    if data_type is None:
-        raise bad_params(f"Invalid dataTypeName: {name}")
-    return data_type
-
-
-def _period(request: Request, now: float) -> tuple[float, float]:
-    """[start, end) in epoch seconds. A start needs no end, an end needs its start; neither means `range`."""
-    start = parameters.second(request, "startDateTime")
-    end = parameters.second(request, "endDateTime")
-    if start is None and end is None:
+def _period(request: Request, now: float) -> selection.Period:
+    """A start needs no end, an end needs its start; neither means `range`."""
+    bounds = selection.bounds(request)
+    if bounds is None:
         return _range(request, midnight(day_of(now)))
-    if start is None:
+    if bounds[0] == -inf:
         raise bad_params("endDateTime needs a startDateTime")
-    if end is not None and end < start:
-        raise bad_params("endDateTime is before startDateTime")
-    return start, inf if end is None else end
+    return bounds
 
 
-def _range(request: Request, today: float) -> tuple[float, float]:
+def _range(request: Request, today: float) -> selection.Period:
     ranges = {
         "Today": (today, today + DAY),
         "Yesterday": (today - DAY, today),
@@ -79,23 +63,6 @@ def _range(request: Request, today: float) -> tuple[float, float]:
         "All": (-inf, inf),
     }
     return ranges[parameters.choice(request, "range", ranges, "Today")]
-
-
-def _visible(events: Iterable[Event], now: float) -> Iterator[Event]:
-    return (event for event in events if event.at <= now and event.indexed_at <= now)
-
-
-def _encoder(request: Request, always: str) -> Callable[[Event], bytes]:
-    """How to write an event: whole, or with the fields asked for; the filter column always stays."""
-    only = parameters.names(request, "onlyFields")
-    omitted = parameters.names(request, "omitFields") or frozenset()
-    if only is None and not omitted:
-        return lambda event: event.line
-
-    def stays(name: str) -> bool:
-        return name == always or ((only is None or name in only) and name not in omitted)
-
-    return lambda event: json_line({name: value for name, value in event.row.items() if stays(name)})
 
 
 def _cut(lines: Iterable[bytes], rows: int | None) -> Iterator[bytes]:

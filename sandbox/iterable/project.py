@@ -8,6 +8,7 @@ from threading import Lock
 
 from sandbox.iterable import data_types
 from sandbox.iterable.events import AT, Event, Row, between, event_of
+from sandbox.iterable.jobs import Jobs
 
 Member = str
 """A list's member: an e-mail address, or a userId."""
@@ -22,7 +23,8 @@ class IterableProject:
     templates: rows with `templateType` and `messageMedium`, which filter but never leave.
     experiment_metrics: rows of the CSV, by column. forgotten, forgotten_user_ids: hashes.
     retry_after: seconds for the header of that name on 429; None leaves it out.
-    cut_after_rows: an export with more rows breaks off after so many; None never breaks.
+    cut_after_rows: a synchronous export with more rows breaks off after so many; None never breaks.
+    jobs: the asynchronous exports, with settings of their own.
     """
 
     clock: Callable[[], float]
@@ -31,6 +33,7 @@ class IterableProject:
     project_id: int = 4242
     retry_after: int | None = None
     cut_after_rows: int | None = None
+    jobs: Jobs = field(default_factory=Jobs)
     events: dict[str, list[Event]] = field(default_factory=lambda: {name: [] for name in data_types.ALL})
     lists: list[Row] = field(default_factory=list)
     list_members: dict[int, list[Member]] = field(default_factory=dict)
