@@ -2,9 +2,8 @@
 
 | class                 | manifest key         | reason                                                            |
 |-----------------------|----------------------|-------------------------------------------------------------------|
-| ConfigurationCheck    | spec                 | one sentence per mistake, naming the field; it knows a clock      |
 | StateInstant          | state_migrations     | saved states spell an instant in many ways                        |
-| VendorErrorHandler    | error_handler        | the vendor's words, without address or body in a log              |
+| VendorErrorHandler    | error_handler        | vendors' words without address or body; no call for wrong configs |
 | SkippingErrorHandler  | error_handler        | an item that cannot be had is left out, with a warning            |
 | ExportErrorHandler    | error_handler        | a request that breaks off asks for a shorter window               |
 | CappedBackoff         | backoff_strategies   | a cap, and HTTP dates in Retry-After                              |
@@ -35,33 +34,33 @@ import json
 import logging
 import math
 import re
+import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import InitVar, dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import blake2b
-from typing import IO, Any, NamedTuple, cast
-from weakref import WeakKeyDictionary
+from typing import Any, NamedTuple, cast
+from urllib.parse import urljoin
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import orjson
 import requests
 from airbyte_cdk.models import FailureType
-from airbyte_cdk.sources.declarative.checks.check_stream import CHECK_STREAM_NAMES_CONFIG_KEY
 from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordExtractor
 from airbyte_cdk.sources.declarative.extractors.record_filter import RecordFilter
 from airbyte_cdk.sources.declarative.extractors.type_transformer import TypeTransformer
 from airbyte_cdk.sources.declarative.migrations.state_migration import StateMigration
 from airbyte_cdk.sources.declarative.partition_routers.partition_router import PartitionRouter
 from airbyte_cdk.sources.declarative.requesters.error_handlers.default_error_handler import DefaultErrorHandler
+from airbyte_cdk.sources.declarative.requesters.requester import Requester
 from airbyte_cdk.sources.declarative.retrievers.simple_retriever import SimpleRetriever
-from airbyte_cdk.sources.declarative.transformations.config_transformations.config_transformation import (
-    ConfigTransformation,
-)
 from airbyte_cdk.sources.declarative.transformations.transformation import RecordTransformation
+from airbyte_cdk.sources.http_logger import format_http_message
 from airbyte_cdk.sources.streams.concurrent.cursor import ConcurrentCursor, Cursor
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 from airbyte_cdk.sources.streams.http.error_handlers import BackoffStrategy
@@ -72,6 +71,7 @@ from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
 )
 from airbyte_cdk.sources.streams.http.request_window_split_exception import RequestWindowSplitRequiredException
 from airbyte_cdk.sources.types import Record, StreamSlice
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 LOGGER = logging.getLogger("airbyte")
@@ -143,23 +143,18 @@ def _instant(value: Any) -> datetime:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class ConfigurationCheck(ConfigTransformation):
-    """Refuses a configuration no sync can work with, in one sentence that names the field; says what `check` tries.
+def refuse_mistakes(config: Mapping[str, Any]) -> None:
+    """Refuse a configuration that no sync can work with, in one sentence that names the field.
 
-    Why not YAML: the specification's own check says what is wrong with a value, but not in which field, and it knows
-    no clock. This runs before it, when the source is built. And `check` cannot leave out a vendor by itself.
+    The specification's own check says what is wrong with a value, but not in which field, and it knows no clock.
     Errors: config_error.
     """
-
-    def transform(self, config: MutableMapping[str, Any]) -> None:
-        for mistake in _configuration_mistakes(config):
-            raise AirbyteTracedException(message=mistake, failure_type=FailureType.config_error)
-        iterable = ["lists", "email_send"] if config.get("api_key") else []
-        courier = ["messages"] if "courier" in config else []
-        config.setdefault(CHECK_STREAM_NAMES_CONFIG_KEY, iterable + courier)
+    for mistake in _configuration_mistakes(config):
+        raise AirbyteTracedException(message=mistake, failure_type=FailureType.config_error)
 
 
+# With this date `check` asks for the second that has just passed; see the manifest.
+CHECK_STARTS = datetime(9999, 12, 31, tzinfo=UTC)
 _START_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _LOOPBACK = re.compile(r"http://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/.*)?")
 
@@ -215,7 +210,7 @@ def _start_date_mistakes(name: str, start_date: Any, needed: bool) -> Iterator[s
         start = None
     if start is None:
         yield f"`{name}` must be an instant in UTC spelled like 2025-01-01T00:00:00Z."
-    elif start > datetime.now(UTC):
+    elif datetime.now(UTC) < start < CHECK_STARTS:
         yield f"`{name}` lies in the future: choose an instant in the past."
 
 
@@ -266,12 +261,14 @@ def vendor_message(response: requests.Response) -> str:
         said = str(body.get("msg") or body.get("message") or "") if isinstance(body, dict) else ""
     except ValueError:
         said = _MARKUP.sub(" ", response.text)
-    return _EMAIL_ADDRESS.sub("…", " ".join(said.split()))[:200] or "no explanation given"
+    # Before it is cut: half a key would not be known for one.
+    said = filter_secrets(" ".join(said.split()))
+    return _EMAIL_ADDRESS.sub("…", said)[:200] or "no explanation given"
 
 
 @dataclass
 class VendorErrorHandler(DefaultErrorHandler):
-    """Retries what may pass; says in one sentence what cannot.
+    """Retries what may pass; says in one sentence what cannot, a configuration that cannot work first of all.
 
     Why not YAML: response filters read every body as JSON, successful streamed ones included, and the framework logs
     the address and body of a failed request, which may hold an e-mail address.
@@ -284,6 +281,8 @@ class VendorErrorHandler(DefaultErrorHandler):
     remedies: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        # Each stream has one of these, and it is built before anything is read.
+        refuse_mistakes(self.config)
         super().__post_init__(parameters)
         self._stream = parameters["name"]
 
@@ -342,7 +341,8 @@ class SkippingErrorHandler(VendorErrorHandler):
     tries: int = 3
     only_for: str = ""
     named_by: str = ""
-    _failures: "WeakKeyDictionary[requests.PreparedRequest, int]" = field(
+    # Without quotes, as are all fields here: the framework may run this file as a text that is no module.
+    _failures: WeakKeyDictionary[requests.PreparedRequest, int] = field(
         init=False, repr=False, default_factory=WeakKeyDictionary
     )
     # A counter, since several workers share the handler and `+=` may lose one of two.
@@ -539,8 +539,9 @@ def whole_seconds(length: timedelta) -> timedelta:
 class ExportWindowRetriever(SimpleRetriever):
     """Reads an export slice as windows whose length follows how the last one went.
 
-    A window is all or nothing: its reply is first copied to a private temporary file, as fast as it comes, and only a
-    complete one is parsed and emitted. The state moves to a window's end once its rows are out, were there any or not.
+    A window is all or nothing: its rows are first copied to a private temporary file, as fast as they come, by one
+    long reply or, with `export_method: jobs`, by an export job; and only a complete one is parsed and emitted. The
+    state moves to a window's end once its rows are out, were there any or not.
 
     Why not YAML: `step` is fixed, and whether a window is too long is known only after the call; the cursor saves the
     newest record, which means nothing in an unsorted export and moves nothing in an empty one.
@@ -551,47 +552,60 @@ class ExportWindowRetriever(SimpleRetriever):
 
     cursor: ConcurrentCursor | None = None
     first_window_days: int = 30
+    job_starter: Requester | None = None
+    job_requester: Requester | None = None
 
     ROWS_AT_A_TIME = 500
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
+        self.log_formatter = self._pages = BuilderPages(self.name)
         # The factory makes only its own retrievers' requesters stream; without it a window would sit in memory.
         self.requester.stream_response = True  # type: ignore[attr-defined]
+        self._jobs = None
+        if self.config.get("export_method") == "jobs" and self.job_starter and self.job_requester:
+            project = jobs_of_project(self.config)
+            self._jobs = ExportJobs(self.name, self.job_starter, self.job_requester, project, self.log_formatter)
 
     def read_records(
         self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
     ) -> Iterable[Record]:
         start, end = Window.of(stream_slice or {})
         pace = WindowPace(timedelta(days=self.first_window_days))
-        while start < end:
+        windows = 0
+        while start < end and not self._pages.are_enough(windows):
             window = Window(start, min(end, start + pace.length))
-            try:
-                response, copy = self._fetch(window)
-            except RequestWindowSplitRequiredException as broken:
-                self._shorten(pace, window, broken)
-                continue
-            with copy.file:
-                yield from self._rows(response, records_schema, window)
+            with closing(WindowCopy()) as copy:
+                try:
+                    self._fetch(window, copy)
+                except RequestWindowSplitRequiredException as broken:
+                    self._shorten(pace, window, broken)
+                    continue
+                yield from self._rows(copy, records_schema, window)
             if self.cursor:
                 save_state(self.cursor, self.name, window)
             LOGGER.info(f"{self.name}: {window} read, {copy.lines:,} lines in {copy.seconds:.1f} s.")
             pace.succeeded(window.length, copy.seconds, copy.lines)
             start = window.end
+            windows += 1
 
-    def _fetch(self, window: Window) -> "tuple[requests.Response, WindowCopy]":
-        """Ask for a window and bring its whole reply onto this machine; the reply then reads from the copy."""
+    def _fetch(self, window: Window, copy: "WindowCopy") -> None:
+        """Bring all rows of a window onto this machine; RequestWindowSplitRequiredException when that breaks off."""
         with life_signs(f"{self.name}: waiting for {window}"):
-            response = self._fetch_next_page(window.to_slice())
-            if response is None:
-                raise RequestWindowSplitRequiredException(self.name, "there was no reply")
-            with closing(response):
-                copy = copy_reply(response, self.name)
-        if copy.ends_inside_a_line and window.length > WindowPace.LAST_RESORTS[-1]:
-            copy.file.close()
-            raise RequestWindowSplitRequiredException(self.name, "the reply ended inside a line")
-        response.raw = copy.file
-        return response, copy
+            if self._jobs:
+                self._jobs.fetch(window, copy)
+            else:
+                self._fetch_stream(window, copy)
+
+    def _fetch_stream(self, window: Window, copy: "WindowCopy") -> None:
+        response = self._fetch_next_page(window.to_slice())
+        if response is None:
+            raise RequestWindowSplitRequiredException(self.name, "there was no reply")
+        with closing(response):
+            try:
+                copy.add(response, whole_lines=window.length > WindowPace.LAST_RESORTS[-1])
+            except requests.RequestException as failure:
+                raise RequestWindowSplitRequiredException(self.name, _kind_of_break(failure)) from failure
 
     def _shorten(self, pace: WindowPace, window: Window, broken: RequestWindowSplitRequiredException) -> None:
         if not pace.broke(window.length):
@@ -602,58 +616,110 @@ class ExportWindowRetriever(SimpleRetriever):
             ) from broken
         LOGGER.info(f"{self.name}: {window}: {broken.error_message}; trying {pace.length} at a time.")
 
-    def _rows(
-        self, response: requests.Response, records_schema: Mapping[str, Any], window: Window
-    ) -> Iterable[Record]:
+    def _rows(self, copy: "WindowCopy", records_schema: Mapping[str, Any], window: Window) -> Iterable[Record]:
         name = self.name
         # Without a slice: a row must never move the state, which is a window's end and nothing else.
         rows = (
-            Record(record.data, name) for record in self._parse_response(response, records_schema, window.to_slice())
+            Record(record.data, name)
+            for record in self._parse_response(copy.as_reply(), records_schema, window.to_slice())
         )
         # Some at a time: to hand the reader one row after the other wakes its thread for each.
         while some := list(itertools.islice(rows, self.ROWS_AT_A_TIME)):
             yield from some
 
 
-class WindowCopy(NamedTuple):
-    """A reply on this machine: rewound, with the number of its lines and the seconds it took to come."""
+class BuilderPages:
+    """Replies as pages for the Connector Builder, which are asked for in its test reads and nowhere else.
 
-    file: IO[bytes]
-    lines: int
-    seconds: float
-    ends_inside_a_line: bool
+    The framework gives its own retrievers such a thing, and a limit in test reads; custom ones get neither.
+    """
+
+    TEST_READ_LIMIT = 5
+
+    def __init__(self, stream: str) -> None:
+        self._stream = stream
+        self._are_shown = False
+
+    def __call__(self, response: requests.Response) -> Any:
+        self._are_shown = True
+        return format_http_message(response, f"Request of {self._stream}", "A page of records", self._stream)
+
+    def are_enough(self, parts_read: int) -> bool:
+        """Whether a test read has seen what it may, of windows or of parents."""
+        return self._are_shown and parts_read >= self.TEST_READ_LIMIT
 
 
 CHUNK_BYTES = 1 << 20
 IN_MEMORY_BYTES = 8 << 20
 
 
-def copy_reply(response: requests.Response, stream: str) -> WindowCopy:
-    """Copy a streamed reply into a private temporary file as fast as it comes.
+class EndedInsideALine(requests.RequestException):
+    """A reply that looked complete and was not: its last line is no JSON."""
 
-    Errors: RequestWindowSplitRequiredException when the transfer breaks off.
+
+class WindowCopy:
+    """The rows of a window on this machine, in a private temporary file.
+
+    lines: how many there are. seconds: how long they took to come.
     """
-    # Spooled: small replies touch no disk; large ones have no name there, so that a crash leaves nothing behind.
-    file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115 — the reader of the copy closes it
-    began = time.monotonic()
-    lines = received = line_start = 0
-    try:
+
+    def __init__(self) -> None:
+        # Spooled: small replies touch no disk; large ones have no name there, so that a crash leaves nothing behind.
+        self.file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115 — `close` closes it
+        self.lines = 0
+        self.seconds = 0.0
+
+    def add(self, response: requests.Response, whole_lines: bool = True) -> None:
+        """Append a streamed reply as fast as it comes.
+
+        Errors: requests.RequestException when it breaks off; EndedInsideALine when that shows at its last line only,
+        and that was asked for. Nothing of it is kept then.
+        """
+        first, began = self.file.tell(), time.monotonic()
+        try:
+            lines = self._append(response, whole_lines)
+        except BaseException:
+            self.file.seek(first)
+            self.file.truncate()
+            raise
+        self.lines += lines
+        # `elapsed` starts when the request leaves, not when it queues for its share of the budget.
+        self.seconds += response.elapsed.total_seconds() + time.monotonic() - began
+
+    def _append(self, response: requests.Response, whole_lines: bool) -> int:
+        lines = 0
+        line_start = end = self.file.tell()
         for chunk in response.iter_content(CHUNK_BYTES):
-            file.write(chunk)
-            lines += chunk.count(b"\n")
-            line_start = received + chunk.rfind(b"\n") + 1 if b"\n" in chunk else line_start
-            received += len(chunk)
-    except BaseException as failure:
-        file.close()
-        if isinstance(failure, requests.exceptions.RequestException):
-            raise RequestWindowSplitRequiredException(stream, _kind_of_break(failure)) from failure
-        raise
-    file.seek(line_start)
-    last_line = file.read()
-    file.seek(0)
-    # `elapsed` starts when the request leaves, not when it queues for its share of the budget.
-    seconds = response.elapsed.total_seconds() + time.monotonic() - began
-    return WindowCopy(file, lines + bool(last_line), seconds, bool(last_line) and parse_line(last_line) is None)
+            self.file.write(chunk)
+            if newlines := chunk.count(b"\n"):
+                lines += newlines
+                line_start = end + chunk.rfind(b"\n") + 1
+            end += len(chunk)
+        self.file.seek(line_start)
+        last_line = self.file.read()
+        if not last_line:
+            return lines
+        if whole_lines and parse_line(last_line) is None:
+            raise EndedInsideALine("the reply ended inside a line")
+        self.file.write(b"\n")
+        return lines + 1
+
+    def clear(self) -> None:
+        """Forget what was added."""
+        self.file.seek(0)
+        self.file.truncate()
+        self.lines, self.seconds = 0, 0.0
+
+    def as_reply(self) -> requests.Response:
+        """The copy as a reply whose content it is."""
+        self.file.seek(0)
+        reply = requests.Response()
+        reply.status_code = 200
+        reply.raw = self.file
+        return reply
+
+    def close(self) -> None:
+        self.file.close()
 
 
 SECONDS_BETWEEN_LIFE_SIGNS = 60.0
@@ -705,6 +771,286 @@ def save_state(cursor: ConcurrentCursor, stream: str, window: Window) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Export jobs
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class ProjectJobs:
+    """The export jobs that this process has running in one project: so many at a time, and how to call them off.
+
+    Each stream has a retriever of its own, but the limit is the organisation's; so the retrievers share one of these.
+    """
+
+    # Seconds and tries to call a job off; the vendor allows one such call a second.
+    PATIENCE = 10.0
+    TRIES = 5
+    PAUSE = 1.1
+
+    def __init__(self, at_once: int) -> None:
+        self.places = threading.BoundedSemaphore(at_once)
+        self._running: dict[str, Mapping[str, str]] = {}
+
+    @contextmanager
+    def running(self, job: "ExportJob") -> Iterator[None]:
+        """Calls the job off unless it is over at the end of the block."""
+        self._running[job.address] = job.headers
+        try:
+            yield
+        finally:
+            headers = self._running.pop(job.address)
+            if not job.is_over:
+                self.cancel(job.address, headers)
+
+    def cancel_all(self) -> None:
+        """Cancel what runs, as far as the vendor can be reached."""
+        for address, headers in list(self._running.items()):
+            self.cancel(address, headers)
+
+    def cancel(self, address: str, headers: Mapping[str, str]) -> None:
+        # Not by the framework's requester: it would log the failure, wait and retry in a process that is to end.
+        for _ in range(self.TRIES):
+            with suppress(requests.RequestException):
+                if requests.delete(address, headers=headers, timeout=self.PATIENCE).status_code != 429:
+                    return
+            time.sleep(self.PAUSE)
+
+
+_PROJECTS: WeakValueDictionary[bytes, ProjectJobs] = WeakValueDictionary()
+
+
+def jobs_of_project(config: Mapping[str, Any]) -> ProjectJobs:
+    """What the streams of one project share, as long as any of them is there."""
+    place = [config.get(name) for name in ("api_key", "api_url", "region")]
+    key = blake2b(json.dumps(place).encode()).digest()
+    _call_off_on_sigterm()
+    return _PROJECTS.setdefault(key, ProjectJobs(config.get("export_jobs_at_once", 4)))
+
+
+def call_off_jobs(within: float = 15.0) -> None:
+    """Cancel all export jobs of this process; gives up after `within` seconds."""
+    # In a thread: a signal may come while the main thread holds a lock that is needed here.
+    for project in list(_PROJECTS.values()):
+        helper = threading.Thread(target=project.cancel_all, daemon=True)
+        helper.start()
+        helper.join(within)
+
+
+def _call_off_on_sigterm() -> None:
+    """Have SIGTERM cancel the jobs first, unless somebody else handles it."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _call_off_and_end)
+
+
+def _call_off_and_end(number: int, _frame: Any) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    call_off_jobs()
+    signal.raise_signal(number)
+
+
+@dataclass
+class ExportJob:
+    """A job the vendor has taken: where it is, what was asked for, and the files that are here already."""
+
+    address: str
+    headers: Mapping[str, str]
+    asked: Mapping[str, Any]
+    taken: set[str] = field(default_factory=set)
+    newest: str = ""
+    is_over: bool = False
+
+    @classmethod
+    def of(cls, reply: requests.Response | None) -> "ExportJob":
+        """The job that a reply to `export/start` announces; transient_error when it announces none."""
+        try:
+            started = cast(requests.Response, reply)
+            request = started.request
+            address = urljoin(str(request.url), str(int(started.json()["jobId"])))
+            headers = {name: value for name, value in request.headers.items() if name == "Api-Key"}
+            return cls(address, headers, json.loads(request.body or "{}"))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise AirbyteTracedException(
+                message="The API took an export job but did not say which; the next sync asks again.",
+                failure_type=FailureType.transient_error,
+            ) from error
+
+    @property
+    def number(self) -> str:
+        """The vendor's id of the job."""
+        return self.address.rpartition("/")[2]
+
+
+ENDS_OF_JOBS = ("completed", "failed", "cancelled")
+
+
+class JobFiles(NamedTuple):
+    """One look at a job: its state in lower case, and the signed address of each file by name, in order."""
+
+    state: str
+    files: dict[str, str]
+    is_truncated: bool
+
+
+@dataclass
+class ExportJobs:
+    """Brings a window by an asynchronous export job: start it, look now and then, download each file that is there.
+
+    A job has no limit of four a minute and no long reply that may break off. Only a completed one counts; one that
+    failed or was cancelled is started again; any state that is not known is taken for running.
+
+    Why not YAML: AsyncRetriever cuts its slices before the first job has run and cannot shorten one that the vendor
+    truncates; its state is the newest record; and it has no say in how a file is fetched when its address expires.
+    Units: seconds for waits. Addresses of files are signed: they are fetched without the key, and never logged.
+    Errors: RequestWindowSplitRequiredException when the vendor truncates the export; transient_error when a job fails
+    `RESTARTS` times more, is not done after a day, or a file cannot be had.
+    Source: https://api.iterable.com/api/docs (export, start and files), read 2026-11-22.
+    """
+
+    stream: str
+    starter: Requester
+    requester: Requester
+    project: ProjectJobs
+    log_formatter: Callable[[requests.Response], Any]
+
+    RESTARTS = 3
+    FIRST_WAIT = 1.0
+    LONGEST_WAIT = 300.0
+    LONGEST_RUN = 24 * 3600.0
+    FILES_PER_PAGE = 10
+    DOWNLOADS = 10
+    TIMEOUTS = (60, 300)
+
+    _has_looked_for_left_over: bool = field(init=False, default=False)
+
+    def fetch(self, window: Window, copy: WindowCopy) -> None:
+        """Copy all rows of a window."""
+        with self.project.places:
+            for _ in range(1 + self.RESTARTS):
+                copy.clear()
+                if self._is_brought(window, copy):
+                    return
+        raise AirbyteTracedException(
+            message=f"The export of stream {self.stream} for {window} failed or was cancelled {1 + self.RESTARTS} "
+            "times. What came before is saved; the next sync goes on there.",
+            failure_type=FailureType.transient_error,
+        )
+
+    def _is_brought(self, window: Window, copy: WindowCopy) -> bool:
+        """Run one job; False when the vendor gave it up."""
+        job = ExportJob.of(self.starter.send_request(stream_slice=window.to_slice(), log_formatter=self.log_formatter))
+        with self.project.running(job):
+            self._cancel_left_over(job)
+            for wait in self._waits():
+                state = self._look(job, copy)
+                job.is_over = state in ENDS_OF_JOBS
+                if job.is_over:
+                    LOGGER.info(f"{self.stream}: {window}: job {job.number} {state}.")
+                    return state == "completed"
+                time.sleep(wait)
+        raise AirbyteTracedException(
+            message=f"The export job of stream {self.stream} for {window} was not done after a day and was called off.",
+            failure_type=FailureType.transient_error,
+        )
+
+    def _waits(self) -> Iterator[float]:
+        wait = self.FIRST_WAIT
+        waited = 0.0
+        while waited < self.LONGEST_RUN:
+            yield wait
+            waited += wait
+            wait = min(self.LONGEST_WAIT, 2 * wait)
+
+    def _look(self, job: ExportJob, copy: WindowCopy) -> str:
+        """Take the files that are new; the state the job was in before, so that `completed` means that all are here."""
+        known = job.newest
+        state = self._take_files(job, known, copy)
+        if state == "completed" and known:
+            # Once more from the start: nobody says that files are named in the order they appear in.
+            state = self._take_files(job, "", copy)
+        return state
+
+    def _take_files(self, job: ExportJob, after: str, copy: WindowCopy) -> str:
+        """Take what is new of the pages behind a file; the state said with the first of them."""
+        found = first = self._files(job, after)
+        while True:
+            for name, address in found.files.items():
+                if name not in job.taken:
+                    self._download(job, name, after, copy, address)
+                    job.taken.add(name)
+            last = next(reversed(found.files), after)
+            job.newest = max(job.newest, last)
+            is_last = last == after or (first.state != "completed" and len(found.files) < self.FILES_PER_PAGE)
+            if is_last:
+                return first.state
+            after = last
+            found = self._files(job, after)
+
+    def _files(self, job: ExportJob, after: str) -> JobFiles:
+        said = self._ask(f"{job.number}/files", {"startAfter": after} if after else {})
+        files = {str(file["file"]): str(file["url"]) for file in said.get("files") or []}
+        found = JobFiles(str(said.get("jobState", "")).lower(), files, bool(said.get("exportTruncated")))
+        if found.is_truncated:
+            raise RequestWindowSplitRequiredException(self.stream, "the vendor truncated the export")
+        return found
+
+    def _ask(self, path: str, parameters: Mapping[str, str]) -> Row:
+        reply = self.requester.send_request(
+            stream_slice=StreamSlice(partition={"child": path}, cursor_slice={}),
+            request_params=parameters,
+            log_formatter=self.log_formatter,
+        )
+        return cast(Row, reply.json()) if reply is not None else {}
+
+    def _download(self, job: ExportJob, name: str, after: str, copy: WindowCopy, address: str) -> None:
+        """Append a file; one that breaks off or whose address has expired is asked for again by the same page."""
+        failure = self._append(address, copy)
+        for tries in range(1, self.DOWNLOADS):
+            if failure is None:
+                return
+            time.sleep(min(self.LONGEST_WAIT, self.FIRST_WAIT * 2 ** (tries - 1)))
+            failure = self._append(self._files(job, after).files.get(name, address), copy)
+        if failure is not None:
+            raise AirbyteTracedException(
+                message=f"A file of the export of stream {self.stream} could not be had in {self.DOWNLOADS} tries "
+                f"({failure}). The next sync asks for the window again.",
+                failure_type=FailureType.transient_error,
+            )
+
+    def _append(self, address: str, copy: WindowCopy) -> str | None:
+        """Append the file at an address; what went wrong, if anything, in words that do not hold the address."""
+        try:
+            with requests.get(address, stream=True, timeout=self.TIMEOUTS) as reply:
+                reply.raise_for_status()
+                copy.add(reply)
+        except requests.RequestException as failure:
+            return f"HTTP {failure.response.status_code}" if failure.response is not None else type(failure).__name__
+        return None
+
+    def _cancel_left_over(self, own: ExportJob) -> None:
+        """Cancel jobs of a sync that was killed: unfinished ones of the same type that start where this one starts.
+
+        The listing is not said to show what was asked for; without it nobody can tell whose a job is, and it is let be.
+        """
+        if self._has_looked_for_left_over:
+            return
+        self._has_looked_for_left_over = True
+        for listed in self._ask("jobs", {}).get("jobs") or []:
+            number = str(listed.get("id"))
+            is_other = number != own.number and listed.get("dataTypeName") == own.asked["dataTypeName"]
+            if not is_other or str(listed.get("jobState")).lower() in (*ENDS_OF_JOBS, "cancelling"):
+                continue
+            start = _second_of(listed.get("startDateTime"))
+            if start and start == _second_of(own.asked["startDateTime"]):
+                LOGGER.info(f"{self.stream}: job {number}, left over by an earlier sync, is called off.")
+                self.project.cancel(urljoin(own.address, number), own.headers)
+            else:
+                LOGGER.info(
+                    f"{self.stream}: job {number} of the same type runs, too. If an earlier sync left it over, it ends "
+                    "by itself; until then it takes a place among those the vendor runs at a time."
+                )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Children
 # ---------------------------------------------------------------------------------------------------------------------
 
@@ -723,11 +1069,17 @@ class InTurnRetriever(SimpleRetriever):
     parents: list[PartitionRouter] | None = None
     cursor: Cursor | None = None
 
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
+        self.log_formatter = self._pages = BuilderPages(self.name)
+
     def read_records(
         self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
     ) -> Iterable[Any]:
         span = stream_slice.cursor_slice if stream_slice else {}
-        for parents in itertools.product(*(router.stream_slices() for router in self.parents or [])):
+        for number, parents in enumerate(itertools.product(*(router.stream_slices() for router in self.parents or []))):
+            if self._pages.are_enough(number):
+                return
             asked_for = {name: value for parent in parents for name, value in parent.partition.items()}
             partition = StreamSlice(partition=asked_for, cursor_slice=span)
             with life_signs(f"{self.name}: still reading"):

@@ -21,7 +21,7 @@ import sysconfig
 import threading
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any, Final
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
@@ -51,6 +51,10 @@ PATIENCE: Final = 2.0
 
 class SourceMessaging(ConcurrentDeclarativeSource):
     """The source of `manifest.yaml`, which reads its input files with an error a user can act on."""
+
+    @staticmethod
+    def write_config(config: Mapping[str, Any], config_path: str) -> None:
+        """Nothing: nobody reads the copy, which would leave a key on the disk of a process that is killed."""
 
     @staticmethod
     def read_config(config_path: str) -> MutableMapping[str, Any]:
@@ -98,7 +102,10 @@ def create_source(
         # The framework masks secrets only once the source exists, and building it may fail.
         specification = manifest.get("spec", {}).get("connection_specification", {})
         update_secrets(get_secrets(specification, config))
-    register_components()
+    components = register_components()
+    if components is not None and config is not None:
+        # The framework would first compare it with the specification, which names neither field nor remedy.
+        components.refuse_mistakes(config)
     # No `config_path`: with it the framework would write a migrated configuration over the user's file.
     return SourceMessaging(catalog=catalog, config=config, state=state or [], source_config=manifest)
 
@@ -122,8 +129,8 @@ def manifest_path() -> Path:
     raise FileNotFoundError(f"manifest.yaml belongs to {DISTRIBUTION} but is not installed with it")
 
 
-def register_components() -> None:
-    """Makes the components beside this file the ones the manifest names, whatever is on the import path."""
+def register_components() -> ModuleType | None:
+    """Makes the components beside this file, if any, those that the manifest names, whatever is on the import path."""
     path = HERE / "components.py"
     module = sys.modules.get("components")
     if path.exists() and (module is None or Path(module.__file__ or "").resolve() != path):
@@ -135,6 +142,7 @@ def register_components() -> None:
         found.loader.exec_module(module)
     if module is not None:
         sys.modules["source_declarative_manifest.components"] = module
+    return module
 
 
 def config_error(message: str) -> AirbyteTracedException:
@@ -192,6 +200,8 @@ def main() -> None:
     while command.is_alive() and stop.number is None:
         command.join(TICK)
         _flush()
+    if stop.number is not None:
+        _call_off_jobs()
     _leave(128 + stop.number if stop.number is not None else exit_codes[0] if exit_codes else 1)
 
 
@@ -278,6 +288,13 @@ def _leave(exit_code: int) -> None:
             exit_code = 1
     _remove_temporary_files()
     os._exit(exit_code)
+
+
+def _call_off_jobs() -> None:
+    """Has the vendor end the export jobs that nobody would fetch any more."""
+    components = sys.modules.get("components")
+    if components is not None:
+        components.call_off_jobs()
 
 
 def _remove_temporary_files() -> None:

@@ -10,11 +10,13 @@ from unittest import mock
 
 import pytest
 from airbyte_cdk.sources.declarative import concurrent_declarative_source
+from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
 
 import source_messaging
 from sandbox import Sandbox, serve
 from unit_tests.support.clock import VirtualClock
 from unit_tests.support.connector import State, Sync, catalog_of, narrowed, run
+from unit_tests.support.exports import Engine
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 Syncing = Callable[..., Sync]
@@ -28,6 +30,13 @@ def _components_described_once() -> Iterator[None]:
     described = functools.cache(module.get_declarative_component_schema)
     with mock.patch.object(module, "get_declarative_component_schema", described):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _secrets_forgotten() -> Iterator[None]:
+    """The framework masks the secrets of the last configuration; a test's short ones would mask words of the next."""
+    yield
+    update_secrets([])
 
 
 @pytest.fixture
@@ -60,6 +69,14 @@ def address(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def config(address: str) -> dict[str, Any]:
     return {"api_key": "sandbox-iterable-key", "start_date": "2026-01-01T00:00:00Z", "api_url": address}
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest, config: dict[str, Any]) -> Engine:
+    """The way in which this test exports."""
+    chosen: Engine = request.param
+    config["export_method"] = chosen.method
+    return chosen
 
 
 @pytest.fixture(scope="session")

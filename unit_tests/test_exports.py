@@ -14,7 +14,7 @@ from sandbox import Sandbox
 from sandbox.faults import Cut, Fault, Mangle, Reset, Stall
 from unit_tests.conftest import Syncing
 from unit_tests.support.clock import VirtualClock
-from unit_tests.support.exports import DAY, EXPORT, delivered, held, rows_every, windows
+from unit_tests.support.exports import DAY, EXPORT, Engine, delivered, held, over_both_engines, rows_every, windows
 
 HISTORY = (datetime(2026, 1, 1), datetime(2026, 3, 15))
 
@@ -31,7 +31,8 @@ def impatient(manifest: dict[str, Any]) -> None:
     manifest["definitions"]["iterable_requester"]["read_timeout_in_seconds"] = 0.2
 
 
-def test_each_row_of_a_long_history_comes_out_once(a_row_a_day: Sandbox, sync: Syncing) -> None:
+@over_both_engines
+def test_each_row_of_a_long_history_comes_out_once(a_row_a_day: Sandbox, sync: Syncing, engine: Engine) -> None:
     synced = sync("email_send")
 
     assert delivered(synced) == held(a_row_a_day)
@@ -41,16 +42,20 @@ def test_each_row_of_a_long_history_comes_out_once(a_row_a_day: Sandbox, sync: S
     ]
 
 
-def test_windows_over_an_empty_history_grow_twofold_up_to_half_a_year(sandbox: Sandbox, sync: Syncing) -> None:
+@over_both_engines
+def test_windows_over_an_empty_history_grow_twofold_up_to_half_a_year(
+    sandbox: Sandbox, sync: Syncing, engine: Engine
+) -> None:
     sync("email_send", config={"start_date": "2024-01-01T00:00:00Z"})
 
-    lengths = [
-        (datetime.fromisoformat(end) - datetime.fromisoformat(start)).days for start, end in windows(sandbox)
-    ]
+    lengths = [(datetime.fromisoformat(end) - datetime.fromisoformat(start)).days for start, end in windows(sandbox)]
     assert lengths == [30, 60, 120, 180, 180, 180, 54]
 
 
-def test_a_slow_window_makes_the_next_one_shorter_in_proportion(a_row_a_day: Sandbox, sync: Syncing) -> None:
+@over_both_engines
+def test_a_slow_window_makes_the_next_one_shorter_in_proportion(
+    a_row_a_day: Sandbox, sync: Syncing, engine: Engine
+) -> None:
     with mock.patch("components.WindowPace.AIM_LINES", 15):
         synced = sync("email_send")
 
@@ -151,15 +156,15 @@ def test_six_halvings_then_an_hour_a_minute_and_a_second_are_tried(sandbox: Sand
     sync("email_send", fails=True, config={"start_date": "2026-03-01T00:00:00Z"})
 
     seconds = [
-        (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
-        for start, end in windows(sandbox)
+        (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() for start, end in windows(sandbox)
     ]
     whole = 14 * 86_400 + 11 * 3600 + 55 * 60
     assert seconds == [*(whole // 2**halvings for halvings in range(7)), 3600, 60, 1]
 
 
+@over_both_engines
 def test_rows_on_every_boundary_second_come_out_once(
-    sandbox: Sandbox, sync: Syncing, clock: VirtualClock
+    sandbox: Sandbox, sync: Syncing, clock: VirtualClock, engine: Engine
 ) -> None:
     """A row in the last second of each window, in its first, and in between with a fraction."""
     for boundary in (datetime(2026, 1, 31), datetime(2026, 3, 15, 11, 55)):
@@ -178,8 +183,9 @@ def test_rows_on_every_boundary_second_come_out_once(
 SECOND = timedelta(seconds=1)
 
 
+@over_both_engines
 def test_a_row_of_the_windows_end_second_is_left_to_the_next_window_even_if_the_vendor_sends_it(
-    sandbox: Sandbox, sync: Syncing
+    sandbox: Sandbox, sync: Syncing, engine: Engine
 ) -> None:
     """Should the vendor's end be inclusive after all, nothing comes twice."""
     row = {"createdAt": "2026-01-31 00:00:00 +00:00", "messageId": "on-the-edge", "email": "a@b.example"}
@@ -193,7 +199,8 @@ def test_a_row_of_the_windows_end_second_is_left_to_the_next_window_even_if_the_
     assert delivered(synced) == ["on-the-edge"]
 
 
-def test_rows_dated_outside_their_window_are_kept_and_reported(sandbox: Sandbox, sync: Syncing) -> None:
+@over_both_engines
+def test_rows_dated_outside_their_window_are_kept_and_reported(sandbox: Sandbox, sync: Syncing, engine: Engine) -> None:
     """Should the vendor select by another date than the row shows, no other window would bring them."""
     row = {"createdAt": "2025-11-11 11:11:11 +00:00", "messageId": "offline-phone", "email": "a@b.example"}
     sandbox.iterable.add_events("emailSend", [row])
@@ -212,8 +219,9 @@ def test_rows_dated_outside_their_window_are_kept_and_reported(sandbox: Sandbox,
 
 
 @pytest.mark.parametrize("minutes", [0, 5, 90])
+@over_both_engines
 def test_a_row_indexed_within_the_lookback_window_is_never_lost(
-    sandbox: Sandbox, sync: Syncing, clock: VirtualClock, minutes: int
+    sandbox: Sandbox, sync: Syncing, clock: VirtualClock, minutes: int, engine: Engine
 ) -> None:
     created = [datetime(2026, 3, 15, 12) - timedelta(minutes=minutes, seconds=second) for second in (-1, 0, 1)]
     for moment in created:
@@ -230,11 +238,12 @@ def test_a_row_indexed_within_the_lookback_window_is_never_lost(
     assert sorted(found) == held(sandbox)
 
 
+@over_both_engines
 def test_dirty_lines_are_counted_and_reported_without_their_content(
-    a_row_a_day: Sandbox, sync: Syncing
+    a_row_a_day: Sandbox, sync: Syncing, engine: Engine
 ) -> None:
     a_row_a_day.faults.add(
-        Fault(EXPORT, Mangle(garbage_every=29, blank_every=3, last_newline=False, garbage=b'{"email": "ana@exa'))
+        Fault(engine.rows, Mangle(garbage_every=29, blank_every=3, last_newline=False, garbage=b'{"email": "ana@exa'))
     )
 
     synced = sync("email_send")
@@ -245,8 +254,11 @@ def test_dirty_lines_are_counted_and_reported_without_their_content(
     assert not [line for line in synced.logs if "ana@exa" in line]
 
 
-def test_a_reply_of_garbage_fails_the_stream_and_leaves_the_state(a_row_a_day: Sandbox, sync: Syncing) -> None:
-    a_row_a_day.faults.add(Fault(EXPORT, Mangle(garbage_every=2), after=1))
+@over_both_engines
+def test_a_reply_of_garbage_fails_the_stream_and_leaves_the_state(
+    a_row_a_day: Sandbox, sync: Syncing, engine: Engine
+) -> None:
+    a_row_a_day.faults.add(Fault(engine.rows, Mangle(garbage_every=2), after=1))
 
     synced = sync("email_send", fails=True)
 
@@ -269,9 +281,7 @@ def test_a_reply_of_garbage_fails_the_stream_and_leaves_the_state(a_row_a_day: S
         ("1770091506000", "2026-02-03T04:05:06+00:00"),
     ],
 )
-def test_the_cursor_is_read_in_every_spelling(
-    sandbox: Sandbox, sync: Syncing, spelled: str | int, means: str
-) -> None:
+def test_the_cursor_is_read_in_every_spelling(sandbox: Sandbox, sync: Syncing, spelled: str | int, means: str) -> None:
     sandbox.iterable.add_events("emailSend", rows_every(DAY, datetime(2026, 2, 3, 4, 5, 6), count=1))
     sandbox.iterable.events["emailSend"][0].row["createdAt"] = spelled
 
@@ -280,7 +290,8 @@ def test_the_cursor_is_read_in_every_spelling(
     assert [record["createdAt"] for record in synced.records["email_send"]] == [means]
 
 
-def test_a_row_without_a_cursor_is_kept_and_reported(sandbox: Sandbox, sync: Syncing) -> None:
+@over_both_engines
+def test_a_row_without_a_cursor_is_kept_and_reported(sandbox: Sandbox, sync: Syncing, engine: Engine) -> None:
     sandbox.iterable.add_events("emailSend", rows_every(DAY, datetime(2026, 2, 3), count=1))
     del sandbox.iterable.events["emailSend"][0].row["createdAt"]
 
@@ -297,6 +308,4 @@ def test_a_waiting_stream_gives_a_sign_of_life(a_row_a_day: Sandbox, sync: Synci
     with mock.patch("components.SECONDS_BETWEEN_LIFE_SIGNS", 0.05):
         synced = sync("email_send")
 
-    assert (
-        "email_send: waiting for 2026-01-01 00:00:00 – 2026-01-31 00:00:00 for 0 s now." in synced.logs
-    )
+    assert "email_send: waiting for 2026-01-01 00:00:00 – 2026-01-31 00:00:00 for 0 s now." in synced.logs

@@ -12,7 +12,7 @@ from sandbox.faults import Answer, Cut, Fault
 from unit_tests.conftest import Syncing
 from unit_tests.support.clock import VirtualClock
 from unit_tests.support.connector import State, Sync
-from unit_tests.support.exports import DAY, EXPORT, delivered, held, rows_every, windows
+from unit_tests.support.exports import DAY, EXPORT, Engine, delivered, held, over_both_engines, rows_every, windows
 
 
 def killed_after(sync: Sync, messages: int) -> Sync:
@@ -31,8 +31,9 @@ def event_ids(syncs: Sequence[Sync]) -> dict[str, str]:
     return {row["event_id"]: row["messageId"] for sync in syncs for row in sync.records["email_send"]}
 
 
+@over_both_engines
 def test_thirty_syncs_in_a_row_with_random_kills_lose_nothing_and_repeat_only_under_the_same_key(
-    sandbox: Sandbox, sync: Syncing, clock: VirtualClock
+    sandbox: Sandbox, sync: Syncing, clock: VirtualClock, engine: Engine
 ) -> None:
     chance = random.Random(20260315)
     sandbox.iterable.add_events("emailSend", rows_every(DAY / 8, datetime(2026, 1, 1), datetime(2026, 4, 20)))
@@ -55,10 +56,13 @@ def last_end(sandbox: Sandbox) -> float:
     return datetime.fromisoformat(windows(sandbox)[-1][1]).replace(tzinfo=UTC).timestamp()
 
 
-def test_a_window_that_fails_for_good_keeps_the_state_of_those_before_it(sandbox: Sandbox, sync: Syncing) -> None:
+@over_both_engines
+def test_a_window_that_fails_for_good_keeps_the_state_of_those_before_it(
+    sandbox: Sandbox, sync: Syncing, engine: Engine
+) -> None:
     sandbox.iterable.add_events("emailSend", rows_every(DAY, datetime(2025, 1, 1), datetime(2026, 3, 1)))
     broken = Answer(500, {"msg": "An error occurred.", "code": "GenericError", "params": None})
-    sandbox.faults.add(Fault(EXPORT, broken, times=None, after=2))
+    sandbox.faults.add(Fault(engine.asks, broken, times=None, after=2))
 
     first = sync("email_send", fails=True, config={"start_date": "2025-01-01T00:00:00Z"})
     sandbox.faults.clear()
@@ -68,9 +72,7 @@ def test_a_window_that_fails_for_good_keeps_the_state_of_those_before_it(sandbox
     assert sorted(delivered(first) + delivered(second)) == held(sandbox)
 
 
-def test_a_broken_stream_leaves_the_others_untouched_and_the_error_names_it(
-    sandbox: Sandbox, sync: Syncing
-) -> None:
+def test_a_broken_stream_leaves_the_others_untouched_and_the_error_names_it(sandbox: Sandbox, sync: Syncing) -> None:
     for data_type in ("emailSend", "emailOpen"):
         sandbox.iterable.add_events(data_type, rows_every(DAY, datetime(2026, 1, 1), datetime(2026, 3, 1)))
     sandbox.faults.add(Fault(EXPORT, Cut(rows=0), times=None, query={"dataTypeName": "emailOpen"}))
@@ -84,7 +86,8 @@ def test_a_broken_stream_leaves_the_others_untouched_and_the_error_names_it(
     assert delivered(synced, "email_open") == []
 
 
-def test_full_refresh_reads_everything_again(sandbox: Sandbox, sync: Syncing) -> None:
+@over_both_engines
+def test_full_refresh_reads_everything_again(sandbox: Sandbox, sync: Syncing, engine: Engine) -> None:
     sandbox.iterable.add_events("emailSend", rows_every(DAY, datetime(2026, 1, 1), datetime(2026, 3, 1)))
 
     first = sync("email_send", mode="full_refresh")
@@ -103,6 +106,7 @@ moments = st.integers(0, 73 * 86_400).map(lambda second: datetime(2026, 1, 1) + 
     phases=[Phase.generate],  # a failing example is short enough as it is, and shrinking takes minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+@over_both_engines
 @given(
     created=st.lists(moments, max_size=40),
     cut_after=st.none() | st.integers(3, 30),
@@ -112,6 +116,7 @@ moments = st.integers(0, 73 * 86_400).map(lambda second: datetime(2026, 1, 1) + 
 def test_whatever_is_cut_and_killed_what_is_delivered_keyed_is_what_is_held(
     sync: Syncing,
     sandbox: Sandbox,
+    engine: Engine,
     created: list[datetime],
     cut_after: int | None,
     cuts: list[tuple[int, int]],
@@ -124,7 +129,7 @@ def test_whatever_is_cut_and_killed_what_is_delivered_keyed_is_what_is_held(
     densest = max((created.count(moment) for moment in created), default=0)
     sandbox.iterable.cut_after_rows = max(cut_after, densest) if cut_after else None
     for after, rows in cuts:
-        sandbox.faults.add(Fault(EXPORT, Cut(rows=rows), after=after))
+        sandbox.faults.add(Fault(engine.rows, Cut(rows=rows), after=after))
     syncs: list[Sync] = []
     state: State | None = None
 

@@ -27,6 +27,7 @@ class VirtualClock:
     QUIET = 0.01
     IDLE = 0.002
     TICK = 0.001
+    PRECISION = 0.00001  # the clock cannot be set to every fraction of a second; it may end up a little before
 
     def __init__(self, start: datetime) -> None:
         self._traveller = time_machine.travel(start, tick=False)
@@ -64,7 +65,7 @@ class VirtualClock:
             # A limiter that polls with no wait at all would otherwise poll for ever.
             sleeper = (self.now() + max(seconds, self.TICK), len(self.slept))
             heapq.heappush(self._sleepers, sleeper)
-            while self.now() < sleeper[0]:
+            while self.now() < sleeper[0] - self.PRECISION:
                 # Only the first to wake looks after the clock: many that look would keep the process busy.
                 if self._sleepers[0] != sleeper:
                     self._changed.wait()

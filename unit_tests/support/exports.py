@@ -1,14 +1,32 @@
 """What the tests of exports share: rows to put in, and the oracle."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import pytest
 
 from sandbox import Sandbox
 from unit_tests.support.connector import Sync
 
 EXPORT = "/api/export/data.json$"
 DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A way to export: the value of `export_method`, and the paths by which a window is asked for and rows come."""
+
+    method: str
+    asks: str
+    rows: str
+
+
+STREAM = Engine("stream", EXPORT, EXPORT)
+JOBS = Engine("jobs", "/api/export/start$", "/export-storage/")
+
+over_both_engines = pytest.mark.parametrize("engine", [STREAM, JOBS], ids=lambda engine: engine.method, indirect=True)
 
 
 def rows_every(
@@ -41,8 +59,18 @@ def held(sandbox: Sandbox, data_type: str = "emailSend") -> list[str]:
 
 def windows(sandbox: Sandbox, data_type: str = "emailSend") -> list[tuple[str, str]]:
     """The windows asked for, in order, those that failed included."""
-    return [
+    streamed = [
         (call.query["startDateTime"][0], call.query["endDateTime"][0])
         for call in sandbox.calls
         if call.query.get("dataTypeName") == [data_type]
     ]
+    by_jobs = [
+        (_spelled(job.selection.start), _spelled(job.selection.end))
+        for job in sandbox.iterable.jobs.started
+        if job.data_type == data_type
+    ]
+    return streamed + by_jobs
+
+
+def _spelled(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
