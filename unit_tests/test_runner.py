@@ -297,6 +297,7 @@ def test_the_wheel_brings_all_that_the_command_needs(tmp_path: Path) -> None:
     project.mkdir()
     for name in ("pyproject.toml", "LICENSE", "source_messaging.py", "components.py", "manifest.yaml"):
         shutil.copy(ROOT / name, project)
+    shutil.copytree(ROOT / "destinations", project / "destinations")
     (project / "README.md").touch()
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 
@@ -311,6 +312,7 @@ def test_the_wheel_brings_all_that_the_command_needs(tmp_path: Path) -> None:
     (spec,) = ran.messages["SPEC"]
     assert spec["spec"]["connectionSpecification"]["properties"]["api_key"]["airbyte_secret"] is True
     assert sorted(path.name for path in site.glob("*.py")) == ["components.py", "source_messaging.py"]
+    assert {path.parent.name for path in site.rglob("destinations/*/*.py")} == {"courier", "rudderstack"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
