@@ -1,0 +1,157 @@
+"""What both destinations are on top of the CDK's: how files are read, and what a command answers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from airbyte_cdk.destinations import Destination
+from airbyte_cdk.models import (
+    AirbyteConnectionStatus,
+    AirbyteMessage,
+    AirbyteMessageSerializer,
+    ConfiguredAirbyteCatalog,
+    ConfiguredAirbyteCatalogSerializer,
+    ConnectorSpecification,
+    Status,
+    Type,
+)
+from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets, update_secrets
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from destinations import inputs
+from destinations.inputs import Input
+from destinations.rejected import failure
+
+logger = logging.getLogger("airbyte")
+
+Echo = Callable[[str], None]
+"""Takes a state, as the line it came in; workers call it, one at a time."""
+
+
+class MessagingDestination(Destination):
+    """A destination whose inputs are read, and whose mistakes are said, in a way a user can act on.
+
+    It differs from the CDK's in this: a mistake in a file or in the configuration is one sentence that quotes nothing;
+    a line that is no message fails the sync instead of being printed; states are echoed to the letter.
+    """
+
+    name: ClassVar[str]
+    specification: ClassVar[Mapping[str, Any]]
+
+    @abstractmethod
+    def prove(self, config: Mapping[str, Any]) -> None:
+        """Tries the key, without side effects. Errors: AirbyteTracedException that says what is wrong."""
+
+    @abstractmethod
+    def deliver(self, config: Mapping[str, Any], messages: Iterable[Input], echo: Echo) -> None:
+        """Delivers every row, and echoes every state once all before it was accepted.
+
+        Errors: AirbyteTracedException.
+        """
+
+    def spec(self, logger: logging.Logger) -> ConnectorSpecification:  # noqa: ARG002 - the CDK's signature
+        return ConnectorSpecification(
+            connectionSpecification=dict(self.specification),
+            supportsIncremental=True,
+            supported_destination_sync_modes=list(inputs.SYNC_MODES),
+        )
+
+    def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:  # noqa: ARG002
+        self._mask_secrets(config)
+        try:
+            self.prove(config)
+        except AirbyteTracedException as error:
+            return AirbyteConnectionStatus(status=Status.FAILED, message=error.message)
+        return AirbyteConnectionStatus(status=Status.SUCCEEDED)
+
+    def write(
+        self,
+        config: Mapping[str, Any],
+        configured_catalog: ConfiguredAirbyteCatalog,
+        input_messages: Iterable[AirbyteMessage],
+    ) -> Iterable[AirbyteMessage]:
+        """The CDK's way in, for callers that hold messages instead of a pipe; states come when all is over."""
+        self._mask_secrets(config)
+        inputs.check_catalog(configured_catalog)
+        lines = (json.dumps(AirbyteMessageSerializer.dump(message)).encode() for message in input_messages)
+        yield from _messages(lambda echo: self.deliver(config, inputs.read(lines, configured_catalog), echo))
+
+    def answer(self, arguments: argparse.Namespace, print_line: Echo) -> None:
+        """Runs one command. Errors: AirbyteTracedException, also for files that cannot be used."""
+        if arguments.command == "spec":
+            print_line(as_line(AirbyteMessage(type=Type.SPEC, spec=self.spec(logger))))
+            return
+        config = _object(_read_json(arguments.config, "config"), arguments.config)
+        self._mask_secrets(config)
+        if arguments.command == "check":
+            status = self.check(logger, config)
+            print_line(as_line(AirbyteMessage(type=Type.CONNECTION_STATUS, connectionStatus=status)))
+            return
+        catalog = _read_catalog(arguments.catalog)
+        inputs.check_catalog(catalog)
+        self.deliver(config, inputs.read(_lines_of_stdin(), catalog), print_line)
+
+    def run_cmd(self, parsed_args: argparse.Namespace) -> Iterator[AirbyteMessage]:
+        """The same as the CDK's command line asks for it."""
+        yield from _messages(lambda print_line: self.answer(parsed_args, print_line))
+
+    def _mask_secrets(self, config: Mapping[str, Any]) -> None:
+        secrets = get_secrets(self.specification, config)
+        update_secrets([secret for secret in secrets if isinstance(secret, str) and secret.strip()])
+
+
+def _messages(command: Callable[[Echo], None]) -> Iterator[AirbyteMessage]:
+    """What a command prints, then its error if it has one."""
+    lines: list[str] = []
+    error: Exception | None = None
+    try:
+        command(lines.append)
+    except Exception as caught:  # noqa: BLE001 - it is raised below
+        error = caught
+    yield from (AirbyteMessageSerializer.load(json.loads(line)) for line in lines)
+    if error is not None:
+        raise error
+
+
+def as_line(message: AirbyteMessage) -> str:
+    return json.dumps(AirbyteMessageSerializer.dump(message), ensure_ascii=False, separators=(",", ":"))
+
+
+def _lines_of_stdin() -> Iterable[bytes]:
+    return sys.stdin.buffer
+
+
+def _read_json(path: str, kind: str) -> Any:
+    """What a JSON file holds; the error never quotes it, since it may hold a key."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise failure(f"The {kind} file {path} does not exist.") from error
+    except OSError as error:
+        raise failure(f"The {kind} file {path} cannot be read: {error.strerror}.") from error
+    except json.JSONDecodeError as error:
+        raise failure(f"The {kind} file {path} is not valid JSON: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise failure(f"The {kind} file {path} is not UTF-8 text.") from error
+
+
+def _object(content: Any, path: str) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise failure(f"The config file {path} must hold a JSON object.")
+    return content
+
+
+def _read_catalog(path: str) -> ConfiguredAirbyteCatalog:
+    content = _read_json(path, "catalog")
+    try:
+        return ConfiguredAirbyteCatalogSerializer.load(content)
+    except Exception as error:  # the serializer documents no error type
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise failure(f"The catalog file {path} is not a configured catalog: {reason}.") from error

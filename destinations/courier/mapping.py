@@ -1,0 +1,302 @@
+"""Events as calls of Courier's API, for each route. Pure functions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote
+
+from destinations.courier.configuration import CALLS
+from destinations.courier.events import NO_USER, Event, message_id_of, user_of
+from destinations.rejected import Rejected, Row
+from destinations.values import encoded, identity, without_nulls
+
+# Bytes of a request's body, as documented by Courier.
+LARGEST_BODY: Final = 6 * 1024 * 1024
+
+# The words of Segment's own destination.
+NOT_SUPPORTED: Final = "Event type must be either track, group or identify"
+AUDIENCE_ELSEWHERE: Final = (
+    "This Action does not support sending Engage Audiences. Please use the Sync Audience Action."
+)
+# The words of RudderStack's own.
+NO_TYPE: Final = "Event type is required"
+NO_TRAITS: Final = "traits is a required field for identify call"
+
+AUDIENCE_CLASSES: Final = ("audience", "journey_step")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request. done: statuses besides 2xx after which there is nothing left to do.
+
+    names_something: its path names what need not exist, so that 404 is about the row and not about the address.
+    lasting: its Idempotency-Key is to be remembered for longer than the day that is usual.
+    """
+
+    method: str
+    path: str
+    body: bytes | None = None
+    idempotency_key: str | None = None
+    done: frozenset[int] = frozenset()
+    names_something: bool = False
+    lasting: bool = False
+
+
+@dataclass(frozen=True)
+class TenantUpdate:
+    """Creates the tenant, or adds to it what the traits say: `PUT` replaces all of it, so it has to be read first."""
+
+    path: str
+    group_id: str
+    traits: Mapping[str, Any]
+
+
+Step = Call | TenantUpdate
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What delivers an event: steps in their order, and in which lanes it must not overtake others."""
+
+    steps: tuple[Step, ...]
+    lanes: tuple[Hashable, ...] = field(default=())
+
+
+def plan(route: str, event: Event, row: Row) -> Plan:
+    """Errors: Rejected, with the words of Segment's or RudderStack's own destination where they have some."""
+    return Plan(_ROUTES[route](event, row), _lanes(event))
+
+
+def tenant_after(known: Mapping[str, Any] | None, update: TenantUpdate) -> dict[str, Any] | None:
+    """The tenant's new content, in which all that it has stays; None when it says no more than what is there.
+
+    known: the tenant as Courier shows it, None where there is none.
+    """
+    kept = without_nulls({name: value for name, value in (known or {}).items() if name != "id"})
+    given = dict(update.traits)
+    name = given.pop("name", None)
+    properties = {**kept.get("properties", {}), **given}
+    after = {**kept, "name": identity(name) or kept.get("name") or update.group_id}
+    if properties:
+        after["properties"] = properties
+    return None if known is not None and after == kept else after
+
+
+def _lanes(event: Event) -> tuple[Hashable, ...]:
+    user = user_of(event)
+    group = identity(event.get("groupId")) if str(event.get("type")).lower() == "group" else None
+    lanes = ("user", user) if user else None, ("tenant", group) if group else None
+    return tuple(lane for lane in lanes if lane is not None)
+
+
+# --- segment -----------------------------------------------------------------
+
+
+def _segment(event: Event, row: Row) -> tuple[Step, ...]:
+    """The whole event; membership of an Engage audience as a subscription to a list."""
+    personas = _object(_object(event.get("context")).get("personas"))
+    audience = personas.get("computation_class")
+    if audience in AUDIENCE_CLASSES and event.get("type") in ("identify", "track"):
+        return (_membership(event, personas),)
+    if audience == "audience":
+        raise Rejected(AUDIENCE_ELSEWHERE)
+    if event.get("type") not in CALLS:
+        raise Rejected(NOT_SUPPORTED)
+    return (_inbound("/inbound/segment", event, row),)
+
+
+def _membership(event: Event, personas: Mapping[str, Any]) -> Call:
+    key, number = (_demanded(personas, f"computation_{part}", "context.personas.") for part in ("key", "id"))
+    user = user_of(event)
+    if user is None:
+        raise Rejected(NO_USER)
+    values = "traits" if event.get("properties") is None else "properties"
+    membership = _object(event.get(values))
+    if key not in membership:
+        raise Rejected(
+            f"{values} does not say whether the user is in the audience: the key that personas names is missing"
+        )
+    path = f"/lists/{_part(f'{key}-{number}')}/subscriptions/{_part(user)}"
+    if _is_true(membership[key]):
+        return Call("PUT", path)
+    return Call("DELETE", path, done=frozenset((404,)))  # whoever is no subscriber need not be removed
+
+
+def _is_true(value: Any) -> bool:
+    """As JavaScript sees it, to which empty objects and lists are true; a database may have made a text of false."""
+    if isinstance(value, str):
+        return value.lower() not in ("", "false")
+    return isinstance(value, list | dict) or bool(value)
+
+
+# --- rudderstack -------------------------------------------------------------
+
+
+def _rudderstack(event: Event, row: Row) -> tuple[Step, ...]:
+    """The message without its top-level nulls; what it says about a user moves to where Courier looks for it."""
+    if not event.get("type"):
+        raise Rejected(NO_TYPE)
+    call = str(event["type"]).lower()
+    if call == "identify":
+        traits = event.get("traits")
+        if not traits and not isinstance(traits, dict | list):  # JavaScript's falsy: empty objects are not
+            traits = _object(event.get("context")).get("traits")
+        if traits is None:
+            raise Rejected(NO_TRAITS)
+        event = {**event, "traits": traits}
+    if call not in CALLS:
+        raise Rejected(f"Message type {str(event['type'])[:40]} is not supported")
+    return (_inbound("/inbound/rudderstack", without_nulls(event), row),)
+
+
+# --- direct ------------------------------------------------------------------
+
+
+def _direct(event: Event, row: Row) -> tuple[Step, ...]:
+    """Courier's own API: profiles, inbound events, automations and tenants."""
+    call = str(event.get("type")).lower()
+    if call not in CALLS:
+        raise Rejected(NOT_SUPPORTED)
+    return _DIRECT[call](event, row)
+
+
+def _identify(event: Event, row: Row) -> tuple[Step, ...]:
+    user = user_of(event)
+    if user is None:
+        raise Rejected(NO_USER)
+    traits = event.get("traits")
+    if traits is None:
+        traits = _object(event.get("context")).get("traits")
+    body = _body({"profile": _object_or_none(traits, "traits") or {}})
+    return (_post(f"/profiles/{_part(user)}", body, identity(event.get("messageId")), row),)
+
+
+def _track(event: Event, row: Row) -> tuple[Step, ...]:
+    user, name = user_of(event), _demanded(event, "event")
+    message_id = message_id_of(event, row)
+    properties = _object_or_none(event.get("properties"), "properties") or {}
+    content = without_nulls(
+        {"type": "track", "event": name, "messageId": message_id, "userId": user, "properties": properties}
+    )
+    # A repeat is known by its messageId: Courier answers 409, and has what it was to get.
+    inbound = Call("POST", "/inbound/courier", _body(content), done=frozenset((409,)))
+    invocation = _invocation(properties, user, message_id, row)
+    return (inbound,) if invocation is None else (inbound, invocation)
+
+
+def _invocation(properties: Mapping[str, Any], user: str | None, message_id: str, row: Row) -> Call | None:
+    """The automation that a track asks for in `properties.courier.automation`, by its template or step by step.
+
+    `data` alone asks for none: it is for an automation that the event triggers by itself.
+    """
+    automation = _object(_object(properties.get("courier")).get("automation"))
+    template, steps = automation.get("template"), automation.get("steps")
+    if template is None and steps is None:
+        return None
+    recipient = identity(automation.get("recipient")) or user
+    others = {name: value for name, value in properties.items() if name != "courier"}
+    content = without_nulls({
+        "recipient": recipient,
+        "data": others if automation.get("data") is None else automation["data"],
+        **{name: automation.get(name) for name in ("profile", "brand")},
+    })  # fmt: skip
+    if template is not None:
+        name = identity(template)
+        if name is None or recipient is None:
+            raise Rejected("an automation needs a template and a recipient, and one of them is missing")
+        path = f"/automations/{_part(name)}/invoke"
+    else:
+        if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+            raise Rejected("properties.courier.automation.steps must be a list of objects")
+        path = "/automations/invoke"
+        steps_and_token = {"steps": steps, "cancelation_token": automation.get("cancelation_token")}
+        content["automation"] = without_nulls(steps_and_token)
+    return _post(path, _body(content), message_id, row, names_something=True, lasting=True)
+
+
+def _group(event: Event, row: Row) -> tuple[Step, ...]:  # noqa: ARG001 - as its siblings
+    user, group = user_of(event), _demanded(event, "groupId")
+    if user is None:
+        raise Rejected(NO_USER)
+    traits = _object_or_none(event.get("traits"), "traits") or {}
+    encoded(traits)  # what is no JSON is told before anything is written
+    tenant = f"/tenants/{_part(group)}"
+    membership = Call("PUT", f"/users/{_part(user)}{tenant}", b"{}", names_something=True)
+    return TenantUpdate(tenant, group, traits), membership
+
+
+_DIRECT: Final[dict[str, Callable[[Event, Row], tuple[Step, ...]]]] = {
+    "identify": _identify,
+    "track": _track,
+    "group": _group,
+}
+_ROUTES: Final[dict[str, Callable[[Event, Row], tuple[Step, ...]]]] = {
+    "segment": _segment,
+    "rudderstack": _rudderstack,
+    "direct": _direct,
+}
+
+
+# --- what the routes share ---------------------------------------------------
+
+
+def _inbound(path: str, event: Event, row: Row) -> Call:
+    """Both platforms' events are told apart by their own ids. A track without one is known by its content.
+
+    An identify or group without one has no key: done twice it changes nothing, while a key made of its content
+    would also swallow a later row that changes a trait back.
+    """
+    own = identity(event.get("messageId"))
+    if own is None and str(event.get("type")).lower() == "track":
+        own = message_id_of(event, row)
+    return _post(path, _body(event), own, row)
+
+
+def _post(
+    path: str, body: bytes, message_id: str | None, row: Row, *, names_something: bool = False, lasting: bool = False
+) -> Call:
+    key = None if message_id is None else _idempotency_key(row.stream, message_id, path, body)
+    return Call("POST", path, body, key, names_something=names_something, lasting=lasting)
+
+
+def _idempotency_key(*parts: str | bytes) -> str:
+    """The same for the same request about the same event; it says nothing about either."""
+    pieces = [part.encode(errors="surrogatepass") if isinstance(part, str) else part for part in parts]
+    return hashlib.sha256(b"\0".join(pieces)).hexdigest()
+
+
+def _body(content: Mapping[str, Any]) -> bytes:
+    body = encoded(content)
+    if len(body) > LARGEST_BODY:
+        raise Rejected("it is larger than the 6 MB that Courier takes")
+    return body
+
+
+def _part(name: str) -> str:
+    """A part of a path, percent-encoded. Dots alone would be resolved on the way, encoded or not."""
+    if name in (".", ".."):
+        raise Rejected("an id that consists of dots alone cannot be part of an address")
+    try:
+        return quote(name, safe="")
+    except UnicodeEncodeError as error:
+        raise Rejected("an id holds text that is no valid Unicode") from error
+
+
+def _demanded(holder: Mapping[str, Any], name: str, prefix: str = "") -> str:
+    value = identity(holder.get(name))
+    if value is None:
+        raise Rejected(f"{prefix}{name} is missing")
+    return value
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _object_or_none(value: Any, name: str) -> Mapping[str, Any] | None:
+    if value is not None and not isinstance(value, Mapping):
+        raise Rejected(f"{name} must be an object")
+    return value

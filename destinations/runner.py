@@ -1,0 +1,144 @@
+"""Runs a destination on this machine: `destination-courier spec|check|write`, and `destination-rudderstack` likewise.
+
+* Messages leave whole, and a state as soon as it may be echoed.
+* What a user can mend is one sentence without a stack trace. A bug comes with the places in the code it passed, but
+  without its own words, which may quote a row.
+* SIGINT and SIGTERM end the command at once. What was not echoed counts as not delivered, so nothing is lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+from typing import Final
+
+from airbyte_cdk.logger import PRINT_BUFFER, init_logger
+from airbyte_cdk.models import (
+    AirbyteErrorTraceMessage,
+    AirbyteMessage,
+    AirbyteTraceMessage,
+    FailureType,
+    TraceType,
+    Type,
+)
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from destinations.base import MessagingDestination, as_line
+
+# Seconds between two looks at a pending signal; logs never wait longer than this either.
+TICK: Final = 0.2
+# Seconds another thread may hold the output before a stop goes ahead without it.
+PATIENCE: Final = 2.0
+
+
+def main(destination: MessagingDestination) -> None:
+    """The console script. The command runs in a thread of its own: the main thread is free to notice a signal."""
+    init_logger("airbyte")
+    logging.raiseExceptions = False  # or each worker prints a stack trace when the reader of our output has gone
+    arguments = parse_arguments(destination, sys.argv[1:])
+    stop = _StopSignal()
+    exit_codes: list[int] = []
+    command = threading.Thread(
+        target=lambda: exit_codes.append(run(destination, arguments)), name="command", daemon=True
+    )
+    command.start()
+    while command.is_alive() and stop.number is None:
+        command.join(TICK)
+        _flush()
+    _leave(128 + stop.number if stop.number is not None else exit_codes[0] if exit_codes else 1)
+
+
+def parse_arguments(destination: MessagingDestination, words: Sequence[str]) -> argparse.Namespace:
+    """The command line, by the CDK's own parser; a wrong one prints its usage and exits 2."""
+    if not words:
+        print(f"destination-{destination.name}: say what to do: spec, check or write", file=sys.stderr)
+        sys.exit(2)
+    return destination.parse_args(list(words))
+
+
+def run(destination: MessagingDestination, arguments: argparse.Namespace) -> int:
+    """Runs one command, messages to stdout; the exit code, which is 0 for a `check` that says FAILED."""
+    try:
+        destination.answer(arguments, print_line)
+    except BrokenPipeError:  # the reader of our output has gone: nobody is left to tell
+        return 1
+    except AirbyteTracedException as error:
+        return _report(arguments.command, error)
+    except Exception as error:  # noqa: BLE001 - the outermost frame: a bug becomes a message
+        print_line(as_line(_trace(*_bug(error))))
+        return 1
+    return 0
+
+
+def print_line(line: str) -> None:
+    """Writes one message whole, at once."""
+    with PRINT_BUFFER.lock:
+        PRINT_BUFFER.write(f"{line}\n")
+        PRINT_BUFFER.flush()
+
+
+class _StopSignal:
+    """Remembers the first SIGINT or SIGTERM; a second one ends the process on the spot."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._receive)
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        if self.number is not None:
+            os._exit(128 + number)
+        self.number = number
+
+
+def _report(command: str, error: AirbyteTracedException) -> int:
+    """A failed status for a `check`, else a trace without a stack."""
+    status = error.as_connection_status_message()
+    if command == "check" and status is not None:
+        print_line(as_line(status))
+        return 0
+    print_line(as_line(_trace(str(error), error.failure_type)))
+    return 1
+
+
+def _trace(message: str, kind: FailureType, stack: str | None = None) -> AirbyteMessage:
+    error = AirbyteErrorTraceMessage(message=filter_secrets(message), failure_type=kind, stack_trace=stack)
+    now = time.time_ns() // 1_000_000
+    return AirbyteMessage(type=Type.TRACE, trace=AirbyteTraceMessage(type=TraceType.ERROR, emitted_at=now, error=error))
+
+
+def _bug(error: Exception) -> tuple[str, FailureType, str]:
+    places = "".join(traceback.format_tb(error.__traceback__))
+    kind = type(error).__name__
+    return (
+        f"The destination failed with {kind}, which is a mistake in it: please report it.",
+        FailureType.system_error,
+        places,
+    )
+
+
+def _flush() -> None:
+    try:
+        PRINT_BUFFER.flush()
+    except BrokenPipeError:
+        _leave(1)
+
+
+def _leave(exit_code: int) -> None:
+    """Ends the process with what was printed flushed, and without waiting for requests in flight."""
+    # The lock keeps every other thread from writing half a message from here on; it is never released.
+    if PRINT_BUFFER.lock.acquire(timeout=PATIENCE):
+        try:
+            PRINT_BUFFER.flush()
+        except BrokenPipeError:
+            exit_code = 1
+    os._exit(exit_code)

@@ -1,0 +1,568 @@
+"""From rows to events to calls: tables of what each route makes of what comes."""
+
+import json
+from typing import Any
+
+import pytest
+
+from destinations.courier.configuration import StreamMapping
+from destinations.courier.events import NoMapping, event_of
+from destinations.courier.mapping import Call, Plan, TenantUpdate, plan, tenant_after
+from destinations.rejected import Rejected, Row
+
+LONG = "x" * (6 * 1024 * 1024)
+
+
+def row(data: Any, stream: str = "events") -> Row:
+    return Row(stream, stream, 1, data, 100)
+
+
+def planned(route: str, data: Any, stream: str = "events", mapping: StreamMapping | None = None) -> Plan:
+    source = row(data, stream)
+    return plan(route, event_of(source, mapping), source)
+
+
+def only_call(route: str, data: Any, stream: str = "events", mapping: StreamMapping | None = None) -> Call:
+    (step,) = planned(route, data, stream, mapping).steps
+    assert isinstance(step, Call)
+    return step
+
+
+def body(call: Call) -> Any:
+    assert call.body is not None
+    return json.loads(call.body)
+
+
+def reason(route: str, data: Any, stream: str = "events", mapping: StreamMapping | None = None) -> str:
+    with pytest.raises(Rejected) as rejected:
+        planned(route, data, stream, mapping)
+    return rejected.value.reason
+
+
+# --- segment -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["identify", "track", "group"])
+def test_segment_takes_the_whole_event_unchanged(kind: str) -> None:
+    event = {
+        "type": kind, "userId": "u1", "anonymousId": None, "event": "Order Shipped", "groupId": "g", "messageId": "m1",
+        "traits": {"plan": None}, "properties": {"n": 9007199254740993, "emoji": "☕"}, "odd key": [1, {"a": None}],
+    }  # fmt: skip
+
+    call = only_call("segment", event)
+
+    assert (call.method, call.path) == ("POST", "/inbound/segment")
+    assert body(call) == event
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "page"},
+        {"type": "Track"},
+        {"type": "IDENTIFY"},
+        {"type": None},
+        {"type": ""},
+        {"type": 1},
+        {"type": []},
+    ],
+)
+def test_segment_refuses_other_types_in_the_words_of_segments_destination(event: dict[str, Any]) -> None:
+    assert reason("segment", event | {"userId": "u"}) == "Event type must be either track, group or identify"
+
+
+def test_what_airbyte_has_added_to_a_row_is_no_part_of_the_event() -> None:
+    event = {"type": "track", "event": "E", "_airbyte_raw_id": "r", "_AIRBYTE_META": {}, "_ab_cdc_lsn": 1}
+
+    assert body(only_call("segment", event)) == {"type": "track", "event": "E"}
+
+
+def test_objects_that_a_database_kept_as_text_are_objects_again() -> None:
+    event = {"type": "track", "properties": '{"n": 1}', "context": ' {"ip": "x"}', "traits": "{no", "event": '{"n": 1}'}
+
+    assert body(only_call("segment", event)) == {
+        "type": "track", "properties": {"n": 1}, "context": {"ip": "x"}, "traits": "{no", "event": '{"n": 1}',
+    }  # fmt: skip
+
+
+def engage(form: str, member: Any, audience: str = "audience", **more: Any) -> dict[str, Any]:
+    personas = {"computation_class": audience, "computation_id": "aud_1", "computation_key": "big spenders"}
+    values = {"traits": {"big spenders": member}} if form == "identify" else {"properties": {"big spenders": member}}
+    return {"type": form, "userId": "u/1 ☕", "context": {"personas": personas}, **values, **more}
+
+
+@pytest.mark.parametrize("form", ["identify", "track"])
+@pytest.mark.parametrize("audience", ["audience", "journey_step"])
+@pytest.mark.parametrize(
+    ("member", "method"),
+    [
+        (True, "PUT"), (1, "PUT"), ("true", "PUT"), ("x", "PUT"), ([], "PUT"), ({}, "PUT"),
+        (False, "DELETE"), (0, "DELETE"), (None, "DELETE"), ("", "DELETE"), ("False", "DELETE"),
+    ],
+)  # fmt: skip
+def test_an_audience_becomes_a_subscription_and_leaving_it_ends_it(
+    form: str, audience: str, member: Any, method: str
+) -> None:
+    call = only_call("segment", engage(form, member, audience))
+
+    path = "/lists/big%20spenders-aud_1/subscriptions/u%2F1%20%E2%98%95"
+    assert (call.method, call.path, call.body) == (method, path, None)
+    assert call.done == (frozenset([404]) if method == "DELETE" else frozenset())
+
+
+def test_an_audience_is_told_by_properties_unless_there_are_none() -> None:
+    both = engage("track", True, traits={"big spenders": False})
+    null = engage("identify", True, properties=None)
+
+    assert [only_call("segment", event).method for event in (both, null)] == ["PUT", "PUT"]
+
+
+def test_whoever_has_no_user_id_is_subscribed_by_the_anonymous_one() -> None:
+    event = engage("identify", True, userId="  ", anonymousId=17)
+
+    assert only_call("segment", event).path == "/lists/big%20spenders-aud_1/subscriptions/17"
+
+
+def without(event: dict[str, Any], name: str) -> dict[str, Any]:
+    personas = {key: value for key, value in event["context"]["personas"].items() if key != name}
+    return event | {"context": {"personas": personas}}
+
+
+@pytest.mark.parametrize(
+    ("event", "sentence"),
+    [
+        (engage("identify", True, userId=None), "neither userId nor anonymousId is given"),
+        (without(engage("track", True), "computation_key"), "context.personas.computation_key is missing"),
+        (without(engage("track", True), "computation_id"), "context.personas.computation_id is missing"),
+        (
+            engage("track", True, properties={"another": True}),
+            "properties does not say whether the user is in the audience: the key that personas names is missing",
+        ),
+        (engage("identify", True, userId=".."), "an id that consists of dots alone cannot be part of an address"),
+        (
+            engage("group", True),
+            "This Action does not support sending Engage Audiences. Please use the Sync Audience Action.",
+        ),
+    ],
+)
+def test_an_audience_event_without_user_or_key_is_rejected(event: dict[str, Any], sentence: str) -> None:
+    assert reason("segment", event) == sentence
+
+
+def test_a_computed_trait_passes_as_identify() -> None:
+    event = engage("identify", 12, "trait")
+
+    call = only_call("segment", event)
+
+    assert call.path == "/inbound/segment"
+    assert body(call) == event
+
+
+# --- rudderstack -------------------------------------------------------------
+
+
+def test_rudderstack_gets_the_message_without_its_nulls_at_the_top() -> None:
+    event = {"type": "track", "userId": "u", "event": None, "anonymousId": None, "properties": {"a": None}, "empty": {}}
+
+    call = only_call("rudderstack", event)
+
+    assert (call.method, call.path) == ("POST", "/inbound/rudderstack")
+    assert body(call) == {"type": "track", "userId": "u", "properties": {"a": None}, "empty": {}}
+
+
+@pytest.mark.parametrize(
+    ("traits", "context", "expected"),
+    [
+        ({"a": 1}, {"traits": {"b": 2}}, {"a": 1}),
+        ({}, {"traits": {"b": 2}}, {}),
+        (None, {"traits": {"b": 2}}, {"b": 2}),
+        ("", {"traits": {}}, {}),
+    ],
+)
+def test_rudderstack_takes_traits_else_those_of_the_context(traits: Any, context: Any, expected: Any) -> None:
+    event = {"type": "identify", "userId": "u", "traits": traits, "context": context}
+
+    assert body(only_call("rudderstack", event)) == {
+        "type": "identify", "userId": "u", "traits": expected, "context": context,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["Group", "GROUP", "Track", "iDentify"])
+def test_rudderstacks_type_is_compared_in_lower_case_and_sent_as_it_came(kind: str) -> None:
+    event = {"type": kind, "userId": "u", "groupId": "g", "traits": {}}
+
+    assert body(only_call("rudderstack", event)) == event
+
+
+@pytest.mark.parametrize(
+    ("event", "sentence"),
+    [
+        ({"type": None}, "Event type is required"),
+        ({"type": ""}, "Event type is required"),
+        ({"type": "identify"}, "traits is a required field for identify call"),
+        ({"type": "identify", "traits": None, "context": {}}, "traits is a required field for identify call"),
+        ({"type": "page"}, "Message type page is not supported"),
+        ({"type": "Screen"}, "Message type Screen is not supported"),
+        ({"type": "ada@example.com"}, "Message type … is not supported"),
+    ],
+)
+def test_rudderstack_refuses_in_the_words_of_rudderstacks_destination(event: dict[str, Any], sentence: str) -> None:
+    assert reason("rudderstack", event) == sentence
+
+
+# --- direct ------------------------------------------------------------------
+
+
+def test_direct_identify_merges_the_profile() -> None:
+    call = only_call("direct", {"type": "identify", "userId": "a/b", "anonymousId": "x", "traits": {"plan": "pro"}})
+
+    assert (call.method, call.path) == ("POST", "/profiles/a%2Fb")
+    assert body(call) == {"profile": {"plan": "pro"}}
+
+
+@pytest.mark.parametrize(
+    ("event", "path", "profile"),
+    [
+        ({"anonymousId": "x", "traits": {"a": 1}}, "/profiles/x", {"a": 1}),
+        ({"userId": 12, "context": {"traits": {"b": 2}}}, "/profiles/12", {"b": 2}),
+        ({"userId": 12.0}, "/profiles/12", {}),
+    ],
+)
+def test_direct_identify_finds_user_and_traits(event: dict[str, Any], path: str, profile: dict[str, Any]) -> None:
+    call = only_call("direct", {"type": "Identify", **event})
+
+    assert (call.path, body(call)) == (path, {"profile": profile})
+
+
+def test_direct_track_posts_an_inbound_event_whose_repeat_counts_as_delivered() -> None:
+    event = {
+        "type": "track",
+        "userId": "u",
+        "event": "Order Shipped",
+        "messageId": "m1",
+        "properties": {"carrier": "DHL"},
+    }
+
+    call = only_call("direct", event)
+
+    assert (call.method, call.path, call.done) == ("POST", "/inbound/courier", frozenset([409]))
+    assert body(call) == event
+
+
+def test_direct_track_without_an_id_gets_one_that_is_the_same_for_the_same_row_only() -> None:
+    event = {"type": "track", "anonymousId": "x", "event": "E", "properties": {"a": 1, "b": 2}}
+    shuffled = {
+        "properties": {"b": 2, "a": 1},
+        "event": "E",
+        "_airbyte_raw_id": "r",
+        "anonymousId": "x",
+        "type": "track",
+    }
+    other = event | {"properties": {"a": 1, "b": 3}}
+
+    first, again, changed = (body(only_call("direct", one)) for one in (event, shuffled, other))
+    elsewhere = body(only_call("direct", event, stream="others"))
+
+    assert first == {
+        "type": "track", "event": "E", "userId": "x", "properties": {"a": 1, "b": 2},
+        "messageId": "row-6997c4330decc5679f2f600081e7e9705dcaed33",
+    }  # fmt: skip
+    assert again["messageId"] == first["messageId"]
+    assert len({first["messageId"], changed["messageId"], elsewhere["messageId"]}) == 3
+
+
+def automation(**content: Any) -> dict[str, Any]:
+    properties = {"carrier": "DHL", "courier": {"automation": content}}
+    return {"type": "track", "userId": "u", "event": "E", "messageId": "m1", "properties": properties}
+
+
+@pytest.mark.parametrize(
+    ("content", "path", "expected"),
+    [
+        (
+            {"template": "wel/come", "data": {"n": 1}, "brand": "b1", "profile": {"p": 1}},
+            "/automations/wel%2Fcome/invoke",
+            {"recipient": "u", "data": {"n": 1}, "brand": "b1", "profile": {"p": 1}},
+        ),
+        ({"template": "welcome"}, "/automations/welcome/invoke", {"recipient": "u", "data": {"carrier": "DHL"}}),
+        (
+            {"template": "welcome", "recipient": "v", "data": {}},
+            "/automations/welcome/invoke",
+            {"recipient": "v", "data": {}},
+        ),
+        (
+            {"steps": [{"action": "send"}], "cancelation_token": "t", "data": {"n": 1}},
+            "/automations/invoke",
+            {
+                "recipient": "u", "data": {"n": 1},
+                "automation": {"steps": [{"action": "send"}], "cancelation_token": "t"},
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_direct_track_invokes_the_automation_it_names(content: dict[str, Any], path: str, expected: Any) -> None:
+    inbound, invocation = planned("direct", automation(**content)).steps
+
+    assert isinstance(inbound, Call)
+    assert isinstance(invocation, Call)
+    assert inbound.path == "/inbound/courier"
+    assert (invocation.method, invocation.path, body(invocation)) == ("POST", path, expected)
+    assert invocation.idempotency_key is not None
+
+
+def test_data_for_an_automation_alone_invokes_none() -> None:
+    assert body(only_call("direct", automation(data={"userId": "u"})))["properties"]["courier"] == {
+        "automation": {"data": {"userId": "u"}}
+    }
+
+
+def test_direct_group_updates_the_tenant_and_then_adds_the_user() -> None:
+    event = {"type": "group", "anonymousId": "x y", "groupId": "acme/eu", "traits": {"name": "Acme", "tier": "gold"}}
+
+    tenant, membership = planned("direct", event).steps
+
+    assert tenant == TenantUpdate("/tenants/acme%2Feu", "acme/eu", {"name": "Acme", "tier": "gold"})
+    assert membership == Call("PUT", "/users/x%20y/tenants/acme%2Feu", b"{}", names_something=True)
+
+
+@pytest.mark.parametrize(
+    ("known", "traits", "after"),
+    [
+        (None, {}, {"name": "g"}),
+        (None, {"name": "G", "tier": "gold"}, {"name": "G", "properties": {"tier": "gold"}}),
+        ({"id": "g", "name": "G", "properties": {"a": 1}, "brand_id": None}, {}, None),
+        ({"id": "g", "name": "G", "properties": {"a": 1}}, {"a": 1, "name": "G"}, None),
+        (
+            {"id": "g", "name": "G", "properties": {"a": 1}, "brand_id": "b", "parent_tenant_id": None},
+            {"c": 2},
+            {"name": "G", "properties": {"a": 1, "c": 2}, "brand_id": "b"},
+        ),
+        ({"id": "g", "name": "G", "properties": None}, {"name": None}, None),
+    ],
+)
+def test_a_tenant_keeps_what_a_group_call_does_not_mention(
+    known: dict[str, Any] | None, traits: dict[str, Any], after: dict[str, Any] | None
+) -> None:
+    assert tenant_after(known, TenantUpdate("/tenants/g", "g", traits)) == after
+
+
+@pytest.mark.parametrize(
+    ("event", "sentence"),
+    [
+        ({"type": "page", "userId": "u"}, "Event type must be either track, group or identify"),
+        ({"type": "identify", "userId": " ", "traits": {}}, "neither userId nor anonymousId is given"),
+        ({"type": "identify", "userId": ["u"]}, "an id must be text or a whole number"),
+        ({"type": "identify", "userId": True}, "an id must be text or a whole number"),
+        ({"type": "identify", "userId": "u", "traits": [1]}, "traits must be an object"),
+        ({"type": "identify", "userId": "."}, "an id that consists of dots alone cannot be part of an address"),
+        ({"type": "identify", "userId": "\ud800"}, "an id holds text that is no valid Unicode"),
+        ({"type": "identify", "userId": "u", "traits": {"t": "\ud800"}}, "it holds text that is no valid Unicode"),
+        (
+            {"type": "identify", "userId": "u", "traits": {"n": float("inf")}},
+            "it holds a number out of range, or is nested too deeply",
+        ),
+        ({"type": "track", "userId": "u"}, "event is missing"),
+        ({"type": "track", "event": "E", "properties": "text"}, "properties must be an object"),
+        ({"type": "track", "event": "E", "properties": {"t": LONG}}, "it is larger than the 6 MB that Courier takes"),
+        ({"type": "identify", "userId": "u", "traits": {"t": LONG}}, "it is larger than the 6 MB that Courier takes"),
+        ({"type": "group", "userId": "u"}, "groupId is missing"),
+        ({"type": "group", "groupId": "g"}, "neither userId nor anonymousId is given"),
+        (automation(steps={}), "properties.courier.automation.steps must be a list of objects"),
+        (automation(steps=["send"]), "properties.courier.automation.steps must be a list of objects"),
+        (
+            automation(template="t") | {"userId": None},
+            "an automation needs a template and a recipient, and one of them is missing",
+        ),
+        (automation(template=" "), "an automation needs a template and a recipient, and one of them is missing"),
+    ],
+)
+def test_direct_refuses_what_names_nobody_or_nothing(event: dict[str, Any], sentence: str) -> None:
+    assert reason("direct", event) == sentence
+
+
+# --- ids, order --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("route", ["segment", "rudderstack", "direct"])
+def test_the_idempotency_key_is_that_of_the_event_and_of_its_content(route: str) -> None:
+    event = {"type": "identify", "userId": "u", "messageId": "m1", "traits": {"plan": "pro"}}
+
+    key, again = (only_call(route, dict(event)).idempotency_key for _ in range(2))
+    others = [
+        only_call(route, event | change).idempotency_key
+        for change in ({"messageId": "m2"}, {"traits": {"plan": "free"}}, {"userId": "v"})
+    ]
+
+    assert key == again is not None
+    assert len({key, *others}) == 4
+    assert "m1" not in str(key)
+
+
+@pytest.mark.parametrize("route", ["segment", "rudderstack", "direct"])
+@pytest.mark.parametrize("kind", ["identify", "group"])
+def test_a_row_without_an_id_that_changes_a_trait_back_is_not_taken_for_a_repeat(route: str, kind: str) -> None:
+    steps = planned(route, {"type": kind, "userId": "u", "groupId": "g", "traits": {"plan": "pro"}}).steps
+
+    assert [step.idempotency_key for step in steps if isinstance(step, Call)] == [None]
+
+
+@pytest.mark.parametrize("route", ["segment", "rudderstack"])
+def test_a_track_without_an_id_is_known_by_its_content_and_arrives_unchanged(route: str) -> None:
+    event = {"type": "track", "userId": "u", "event": "E"}
+
+    call = only_call(route, event)
+
+    assert body(call) == event
+    assert call.idempotency_key == only_call(route, dict(event)).idempotency_key is not None
+
+
+@pytest.mark.parametrize(
+    ("event", "lanes"),
+    [
+        ({"type": "track", "event": "E", "userId": 7, "anonymousId": "x"}, (("user", "7"),)),
+        ({"type": "track", "event": "E", "anonymousId": "x", "groupId": "g"}, (("user", "x"),)),
+        ({"type": "Group", "userId": "u", "groupId": "g"}, (("user", "u"), ("tenant", "g"))),
+        ({"type": "track", "event": "E"}, ()),
+    ],
+)
+def test_order_is_kept_for_the_user_and_for_the_tenant_of_a_group(event: dict[str, Any], lanes: Any) -> None:
+    assert planned("rudderstack", event).lanes == lanes
+
+
+# --- plain rows --------------------------------------------------------------
+
+
+def test_a_plain_row_becomes_an_event_by_its_mapping() -> None:
+    columns = {"userId": "customer", "event": "what", "messageId": "order_id", "timestamp": "at"}
+    data = {"customer": 7, "what": "Order Shipped", "order_id": "o1", "at": "2026-03-01", "sum": 12.5, "note": None}
+
+    event = event_of(row(data, "orders"), StreamMapping("track", columns))
+
+    assert event == {
+        "type": "track", "userId": 7, "event": "Order Shipped", "messageId": "o1", "timestamp": "2026-03-01",
+        "properties": {"sum": 12.5},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("mapping", "expected"),
+    [
+        (
+            StreamMapping("identify", {"userId": "id"}),
+            {"type": "identify", "userId": "u", "traits": {"org": "g", "n": 1}},
+        ),
+        (
+            StreamMapping("group", {"anonymousId": "id", "groupId": "org"}),
+            {"type": "group", "anonymousId": "u", "groupId": "g", "traits": {"n": 1}},
+        ),
+    ],
+)
+def test_the_columns_that_are_not_named_are_traits(mapping: StreamMapping, expected: dict[str, Any]) -> None:
+    assert event_of(row({"id": "u", "org": "g", "n": 1, "_airbyte_meta": {}}), mapping) == expected
+
+
+def test_all_rows_of_a_stream_may_have_one_event_name() -> None:
+    mapping = StreamMapping("track", {"userId": "id", "event": "what"}, "Order Shipped")
+    data = [{"id": "u", "what": None}, {"id": "u", "what": "Order Lost"}]
+
+    assert [event_of(row(one), mapping)["event"] for one in data] == ["Order Shipped", "Order Lost"]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "sentence"),
+    [
+        (StreamMapping("identify", {"userId": "no"}), "it names no user: no is empty"),
+        (StreamMapping("identify", {"userId": "no", "anonymousId": "nil"}), "it names no user: no and nil are empty"),
+        (
+            StreamMapping("track", {"userId": "id", "event": "no"}),
+            "the column no, which is to hold the event, is empty",
+        ),
+        (
+            StreamMapping("group", {"userId": "id", "groupId": "no"}),
+            "the column no, which is to hold the groupId, is empty",
+        ),
+    ],
+)
+@pytest.mark.parametrize("route", ["segment", "rudderstack", "direct"])
+def test_a_plain_row_without_what_its_mapping_names_is_rejected(
+    route: str, mapping: StreamMapping, sentence: str
+) -> None:
+    assert reason(route, {"id": "u", "nil": None}, mapping=mapping) == sentence
+
+
+def test_a_mapping_goes_before_what_a_row_looks_like() -> None:
+    data = {"id": "u", "type": "premium"}
+
+    event = event_of(row(data, "users"), StreamMapping("identify", {"userId": "id"}))
+
+    assert event == {"type": "identify", "userId": "u", "traits": {"type": "premium"}}
+
+
+def test_a_row_that_is_no_event_needs_a_mapping() -> None:
+    with pytest.raises(NoMapping):
+        event_of(row({"id": 1}, "orders"), None)
+
+
+@pytest.mark.parametrize("data", [None, [], "text", 3])
+def test_data_that_is_no_object_is_rejected(data: Any) -> None:
+    assert reason("segment", data) == "its data is no object"
+
+
+# --- Segment's warehouse tables ----------------------------------------------
+
+TABLE = {
+    "id": "m1", "received_at": "r", "uuid": "x", "uuid_ts": "x", "loaded_at": "x", "sent_at": "2026-03-01T00:00:02Z",
+    "original_timestamp": "2026-03-01T00:00:01Z", "timestamp": "2026-03-01T00:00:00Z", "user_id": "u",
+    "anonymous_id": "a", "context_ip": "::1", "context_library_name": "analytics.js", "context_user_agent": "Moz",
+    "context_page_url": "https://x", "context_device_advertising_id": "ad",
+    "context_personas_computation_class": "trait", "context_own_thing": 1, "context_locale": None,
+}  # fmt: skip
+EVENT = {
+    "messageId": "m1", "userId": "u", "anonymousId": "a", "timestamp": "2026-03-01T00:00:00Z",
+    "originalTimestamp": "2026-03-01T00:00:01Z", "sentAt": "2026-03-01T00:00:02Z",
+    "context": {
+        "ip": "::1", "library": {"name": "analytics.js"}, "userAgent": "Moz", "page": {"url": "https://x"},
+        "device": {"advertisingId": "ad"}, "personas": {"computation_class": "trait"}, "own_thing": 1,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stream", "columns", "expected"),
+    [
+        ("identifies", {"plan": "pro", "city": None}, {"type": "identify", "traits": {"plan": "pro"}}),
+        ("groups", {"group_id": "g", "tier": "gold"}, {"type": "group", "groupId": "g", "traits": {"tier": "gold"}}),
+        (
+            "tracks",
+            {"event": "order_shipped", "event_text": "Order Shipped"},
+            {"type": "track", "event": "Order Shipped", "properties": {}},
+        ),
+        ("tracks", {"event": "order_shipped"}, {"type": "track", "event": "order_shipped", "properties": {}}),
+    ],
+)
+def test_segments_tables_are_known_by_name(stream: str, columns: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert event_of(row(TABLE | columns, stream), None) == EVENT | expected
+
+
+def test_a_table_of_a_database_that_shouts_is_known_too() -> None:
+    shouted = {name.upper(): value for name, value in TABLE.items()} | {"PLAN": "pro"}
+
+    assert event_of(row(shouted, "IDENTIFIES"), None) == EVENT | {"type": "identify", "traits": {"plan": "pro"}}
+
+
+def test_in_segments_table_of_users_the_id_is_the_users() -> None:
+    data = {"id": "u", "received_at": "r", "uuid_ts": "x", "email": "ada", "context_ip": "::1"}
+
+    assert event_of(row(data, "users"), None) == {
+        "type": "identify", "userId": "u", "context": {"ip": "::1"}, "traits": {"email": "ada"},
+    }  # fmt: skip
+
+
+def test_a_row_of_a_table_without_a_user_is_rejected() -> None:
+    assert reason("segment", {"id": "m1", "plan": "pro"}, "identifies") == "neither userId nor anonymousId is given"
+
+
+def test_events_in_a_stream_named_like_a_table_are_events() -> None:
+    event = {"type": "identify", "userId": "u", "traits": {"a": 1}}
+
+    assert body(only_call("segment", event, "users")) == event

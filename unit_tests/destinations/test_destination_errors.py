@@ -1,0 +1,753 @@
+"""What goes wrong, in one sentence each: files, configuration, key, address, input; and how a command ends."""
+
+import copy
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from airbyte_cdk.models import AirbyteMessageSerializer, ConfiguredAirbyteCatalogSerializer
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from destinations import runner
+from destinations.base import MessagingDestination
+from destinations.courier.destination import DestinationCourier
+from destinations.rudderstack.destination import DestinationRudderStack
+from sandbox import Sandbox, serve
+from sandbox.faults import Answer, Fault, Reset
+from unit_tests.destinations.conftest import Writing
+from unit_tests.support.destination import call, catalog_of, in_bytes, record, records, run, state
+
+ROOT = Path(__file__).parents[2]
+Config = dict[str, Any]
+EVENT = {"type": "identify", "userId": "ada", "messageId": "m1", "traits": {"email": "ada@example.com"}}
+BOTH = pytest.mark.parametrize("write", ["to_courier", "to_rudderstack"], indirect=True)
+DESTINATIONS = pytest.mark.parametrize("destination", [DestinationCourier(), DestinationRudderStack()])
+
+
+@pytest.fixture
+def write(request: pytest.FixtureRequest) -> Writing:
+    writing: Writing = request.getfixturevalue(request.param)
+    return writing
+
+
+@pytest.fixture
+def checking(tmp_path: Path) -> Callable[[MessagingDestination, Any], tuple[str, str | None]]:
+    """The answer of `check`, whose exit code is 0 even if it fails."""
+
+    def check(destination: MessagingDestination, config: Any) -> tuple[str, str | None]:
+        ran = run(tmp_path, destination, "check", config)
+        assert ran.exit_code == 0
+        return ran.status
+
+    return check
+
+
+Checking = Callable[[MessagingDestination, Any], tuple[str, str | None]]
+
+
+# --- spec and check ----------------------------------------------------------
+
+
+@DESTINATIONS
+def test_the_specification_hides_the_key_and_offers_no_overwriting(
+    destination: MessagingDestination, tmp_path: Path
+) -> None:
+    (message,) = run(tmp_path, destination, "spec").messages
+    properties = message["spec"]["connectionSpecification"]["properties"]
+
+    assert [name for name, field in properties.items() if field.get("airbyte_secret")] in (["api_key"], ["write_key"])
+    assert message["spec"]["supported_destination_sync_modes"] == ["append", "append_dedup"]
+
+
+def everything(sandbox: Sandbox) -> list[Any]:
+    """All that both vendors hold."""
+    vendors = (sandbox.courier, sandbox.rudderstack)
+    return [
+        copy.deepcopy(getattr(vendor, field.name))
+        for vendor in vendors
+        for field in fields(vendor)
+        if field.name != "clock"
+    ]
+
+
+@DESTINATIONS
+def test_a_check_proves_the_key_and_changes_nothing(
+    destination: MessagingDestination, sandbox: Sandbox, checking: Checking, request: pytest.FixtureRequest
+) -> None:
+    config = request.getfixturevalue(f"{destination.name}_config")
+    before = everything(sandbox)
+
+    assert checking(destination, config) == ("SUCCEEDED", None)
+
+    assert everything(sandbox) == before
+    assert [(call.method, call.path) for call in sandbox.calls] == [
+        ("GET", "/messages") if destination.name == "courier" else ("POST", "/v1/batch")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "sentence"),
+    [
+        (
+            401, "Unauthorized",
+            "Courier does not know the key (HTTP 401, “Unauthorized”): fill in `api_key` with a key of the workspace, "
+            "and check `region`.",
+        ),
+        (
+            403, "ada@example.com may not",
+            "Courier knows the key but does not let it do this (HTTP 403, “… may not”): give `api_key` the permission "
+            "to read messages and to write, or check what the workspace's plan includes.",
+        ),
+        (
+            404, "Not Found",
+            "Courier does not answer as expected (HTTP 404, “Not Found”): check `api_url` and `region`.",
+        ),
+        (
+            302, "",
+            "Courier does not answer as expected (HTTP 302, “no explanation given”): check `api_url` and `region`.",
+        ),
+        (503, "", "Courier still answered HTTP 503 after 2 tries."),
+    ],
+)  # fmt: skip
+def test_a_failed_check_of_courier_says_what_to_do(
+    status: int, said: str, sentence: str, sandbox: Sandbox, checking: Checking, courier_config: Config
+) -> None:
+    sandbox.faults.add(Fault("/messages", Answer(status, {"message": said}), times=None))
+
+    assert checking(DestinationCourier(), courier_config) == ("FAILED", sentence)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            {"write_key": "wrong"},
+            "RudderStack does not know the write key (HTTP 401, “invalid write key”): fill in `write_key` as its "
+            "source shows it.",
+        ),
+        (
+            {"disabled": True},
+            "The source of `write_key` is switched off (HTTP 404, “source is disabled”): enable it in RudderStack.",
+        ),
+        (
+            {"path": "/api"},
+            "`data_plane_url` does not answer as a RudderStack data plane does (HTTP 404, “Not Found”): check "
+            "the address.",
+        ),
+    ],
+)
+def test_a_failed_check_of_rudderstack_says_what_to_do(
+    change: Config, sentence: str, sandbox: Sandbox, checking: Checking, rudderstack_config: Config
+) -> None:
+    sandbox.rudderstack.disabled = change.get("disabled", False)
+    rudderstack_config["data_plane_url"] += change.get("path", "")
+    rudderstack_config["write_key"] = change.get("write_key", rudderstack_config["write_key"])
+
+    status, message = checking(DestinationRudderStack(), rudderstack_config)
+
+    assert status == "FAILED"
+    assert message is not None
+    assert message.partition(" (HTTP")[0] == sentence.partition(" (HTTP")[0]
+    if "path" not in change:
+        assert message == sentence
+
+
+def test_a_page_that_says_200_is_no_courier(sandbox: Sandbox, checking: Checking, courier_config: Config) -> None:
+    sandbox.faults.add(Fault("/messages", Answer(200, "<html>Welcome</html>")))
+
+    assert checking(DestinationCourier(), courier_config) == (
+        "FAILED",
+        "Courier does not answer as expected (no JSON object came): check `api_url`.",
+    )
+
+
+# --- configuration -----------------------------------------------------------
+
+COURIER = {"api_key": "key-that-is-secret", "route": "direct"}
+RUDDERSTACK = {"data_plane_url": "https://x.example", "write_key": "key-that-is-secret"}
+URL_RULE = (
+    "must be an address that starts with https://, without a query; plain http is accepted for this machine only "
+    "(http://127.0.0.1:…)."
+)
+FIELDS = "stream, call, eventName, userId, anonymousId, event, groupId, messageId, timestamp"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"api_key": None}, "Fill in `api_key`: a key of the Courier workspace that is to receive the events."),
+        ({"api_key": " "}, "Fill in `api_key`: a key of the Courier workspace that is to receive the events."),
+        ({"api_key": "a\nb"}, "`api_key` holds blanks or characters that no key has: copy it again."),
+        ({"api_key": "clé"}, "`api_key` holds blanks or characters that no key has: copy it again."),
+        ({"region": "AP"}, "`region` must be US or EU."),
+        ({"route": "post"}, "`route` must be segment, rudderstack or direct."),
+        ({"on_invalid_record": "ignore"}, "`on_invalid_record` must be fail or skip."),
+        ({"num_workers": 0}, "`num_workers` must be a whole number from 1 to 64."),
+        ({"num_workers": True}, "`num_workers` must be a whole number from 1 to 64."),
+        ({"api_url": "http://api.courier.com"}, f"`api_url` {URL_RULE}"),
+        ({"api_url": "https://user:pass@x.example"}, f"`api_url` {URL_RULE}"),
+        ({"api_url": "https://x.example?a=1"}, f"`api_url` {URL_RULE}"),
+        ({"api_url": "http://127.0.0.1.x.example"}, f"`api_url` {URL_RULE}"),
+        ({"api_url": "https://x:99999"}, f"`api_url` {URL_RULE}"),
+        ({"streams": {}}, "`streams` must be a list of mappings, each an object with `stream` and `call`."),
+        (
+            {"streams": [{"stream": "s", "call": "page", "userId": "u"}]},
+            "`streams`, entry 1: `call` must be identify, track or group.",
+        ),
+        ({"streams": [{"call": "identify", "userId": "u"}]}, "`streams`, entry 1: `stream` must name a stream."),
+        (
+            {"streams": [{"stream": "s", "call": "identify"}]},
+            "`streams`, entry 1: name the column of `userId`, of `anonymousId`, or of both.",
+        ),
+        (
+            {"streams": [{"stream": "s", "call": "track", "userId": "u"}]},
+            "`streams`, entry 1: name the column of `event`, or give all rows one `eventName`.",
+        ),
+        (
+            {"streams": [{"stream": "s", "call": "group", "userId": "u"}]},
+            "`streams`, entry 1: name the column of `groupId`.",
+        ),
+        (
+            {"streams": [{"stream": "s", "call": "identify", "userId": "u", "user": "u"}]},
+            f"`streams`, entry 1: there is no field `user`; there are {FIELDS}.",
+        ),
+        (
+            {"streams": [{"stream": "s", "call": "identify", "userId": "u", "timestamp": 1}]},
+            "`streams`, entry 1: `timestamp` must be a text.",
+        ),
+        (
+            {"streams": [{"stream": "s", "call": "identify", "userId": "u"}] * 2},
+            "`streams` maps the stream s more than once.",
+        ),
+        (
+            {"region": "", "route": None},
+            "`region` must be US or EU. `route` must be segment, rudderstack or direct.",
+        ),
+    ],
+)
+def test_a_mistake_in_couriers_configuration_is_told_with_its_field(
+    change: Config, sentence: str, checking: Checking, tmp_path: Path
+) -> None:
+    assert checking(DestinationCourier(), COURIER | change) == ("FAILED", sentence)
+
+    written = run(tmp_path, DestinationCourier(), "write", COURIER | change, catalog_of("events"), [])
+    assert (written.exit_code, written.errors) == (1, [("config_error", sentence)])
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"data_plane_url": ""}, "Fill in `data_plane_url`: an address that starts with https://."),
+        ({"data_plane_url": 3}, "Fill in `data_plane_url`: an address that starts with https://."),
+        ({"data_plane_url": "x.example"}, f"`data_plane_url` {URL_RULE}"),
+        ({"data_plane_url": "http://10.0.0.1"}, f"`data_plane_url` {URL_RULE}"),
+        (
+            {"write_key": ""},
+            "Fill in `write_key`: the write key of the RudderStack source that is to receive the events.",
+        ),
+        ({"on_invalid_record": True}, "`on_invalid_record` must be fail or skip."),
+    ],
+)
+def test_a_mistake_in_rudderstacks_configuration_is_told_with_its_field(
+    change: Config, sentence: str, checking: Checking
+) -> None:
+    assert checking(DestinationRudderStack(), RUDDERSTACK | change) == ("FAILED", sentence)
+
+
+def test_every_mistake_of_an_empty_configuration_is_told(checking: Checking) -> None:
+    assert checking(DestinationCourier(), {}) == (
+        "FAILED",
+        "Fill in `api_key`: a key of the Courier workspace that is to receive the events. "
+        "Fill in `route`: segment, rudderstack or direct.",
+    )
+
+
+@pytest.mark.parametrize(
+    "url", ["https://a..b", f"https://{'a' * 70}.example", "https://*.example", "https://.example"]
+)
+def test_an_address_that_no_connection_can_be_made_to_is_told_with_its_field(url: str, checking: Checking) -> None:
+    assert checking(DestinationCourier(), COURIER | {"api_url": url}) == (
+        "FAILED",
+        "`api_url` is not an address that can be called.",
+    )
+
+
+@pytest.mark.parametrize("host", ["http://localhost:9", "http://127.0.0.1:9", "http://[::1]:9"])
+def test_plain_http_is_for_this_machine(host: str, checking: Checking) -> None:
+    status, message = checking(DestinationCourier(), COURIER | {"api_url": host})
+
+    assert (status, message) == ("FAILED", "Courier cannot be reached: the connection was refused, in 2 tries.")
+
+
+@pytest.mark.parametrize(
+    ("region", "address"), [("US", "https://api.courier.com"), ("EU", "https://api.eu.courier.com")]
+)
+def test_a_region_stands_for_its_host(region: str, address: str, checking: Checking) -> None:
+    with mock.patch("destinations.courier.sending.Api") as api:
+        api.return_value.call.return_value = mock.Mock(status_code=200, json=dict)
+        assert checking(DestinationCourier(), COURIER | {"region": region}) == ("SUCCEEDED", None)
+
+    assert api.call_args.args[:3] == ("Courier", "api_url", address)
+
+
+# --- files and command line --------------------------------------------------
+
+
+@DESTINATIONS
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "does not exist."),
+        (b"[]", "must hold a JSON object."),
+        (b'["key-that-is-secret"', "is not valid JSON: Expecting ',' delimiter: line 1 column 22 (char 21)."),
+        (b'{"api_key": "\xe9"}', "is not UTF-8 text."),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_sentence_that_quotes_nothing(
+    destination: MessagingDestination, content: bytes | None, sentence: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "given.json"
+    if content is not None:
+        file.write_bytes(content)
+    catalog = tmp_path / "catalog.json"
+    catalog.write_text(json.dumps(catalog_of("events")))
+
+    ran = call(destination, "write", "--config", str(file), "--catalog", str(catalog))
+
+    assert (ran.exit_code, ran.errors) == (1, [("config_error", f"The config file {file} {sentence}")])
+
+
+@DESTINATIONS
+def test_a_catalog_that_is_none_is_one_sentence(destination: MessagingDestination, tmp_path: Path) -> None:
+    config = COURIER if destination.name == "courier" else RUDDERSTACK
+
+    ran = run(tmp_path, destination, "write", config, {"streams": [{"name": "events"}]})
+
+    ((kind, sentence),) = ran.errors
+    assert (ran.exit_code, kind) == (1, "config_error")
+    assert sentence.startswith(f"The catalog file {tmp_path / 'catalog.json'} is not a configured catalog: ")
+
+
+@DESTINATIONS
+@pytest.mark.parametrize("words", [[], ["discover"], ["check"], ["write", "--config", "c"]])
+def test_a_wrong_command_line_is_a_usage_error(
+    destination: MessagingDestination, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        runner.parse_arguments(destination, words)
+
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err
+
+
+# --- the vendor --------------------------------------------------------------
+
+
+@BOTH
+def test_a_host_that_is_not_known_is_told_with_the_field(
+    write: Writing, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    field = "api_url" if request.node.callspec.params["write"] == "to_courier" else "data_plane_url"
+    vendor = "Courier" if field == "api_url" else "RudderStack"
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", unknown)
+        written = write([state(1), record("events", EVENT), state(2)], fails=True, **{field: "https://no.example"})
+
+    assert written.errors == [
+        ("config_error", f"{vendor} cannot be reached: the host in `{field}` is not known by that name.")
+    ]
+    assert written.states == [state(1)]
+
+
+@BOTH
+def test_a_connection_that_breaks_again_and_again_may_recover_later(write: Writing, sandbox: Sandbox) -> None:
+    sandbox.faults.add(Fault(".", Reset(rows=None), times=None, has_effect=False))
+
+    written = write(records("events", EVENT), fails=True)
+
+    ((kind, sentence),) = written.errors
+    assert kind == "transient_error"
+    assert sentence.endswith(" cannot be reached: the connection broke, in 11 tries.")
+
+
+@BOTH
+def test_a_key_that_is_refused_ends_the_sync_at_once(write: Writing, sandbox: Sandbox) -> None:
+    rows = [EVENT | {"userId": f"u{number}"} for number in range(50)]
+
+    written = write(
+        [*records("events", *rows), state(1)], fails=True, api_key="a-wrong-key", write_key="a-wrong-key", num_workers=1
+    )
+
+    assert len(sandbox.calls) == 1
+    assert "a-wrong-key" not in written.output
+    assert written.states == []
+    assert written.errors[0][0] == "config_error"
+
+
+def test_a_permission_that_is_missing_is_no_fault_of_a_row(to_courier: Writing, sandbox: Sandbox) -> None:
+    sandbox.faults.add(Fault("/inbound", Answer(403, {"message": "Not for ada@example.com"})))
+
+    written = to_courier(records("events", EVENT), fails=True, on_invalid_record="skip")
+
+    assert written.errors[0][1].startswith("Courier knows the key but does not let it do this (HTTP 403, “Not for …”)")
+
+
+# --- the input ---------------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize("mode", ["update", "soft_delete"])
+def test_a_stream_that_is_to_change_or_delete_rows_is_refused(write: Writing, mode: str, sandbox: Sandbox) -> None:
+    written = write(records("events", EVENT), catalog=catalog_of("events", mode=mode), fails=True)
+
+    assert written.errors == [
+        (
+            "config_error",
+            f"Stream events asks for {mode}, which cannot be done to events that were sent: choose append or "
+            "append_dedup.",
+        )
+    ]
+    assert sandbox.calls == []
+
+
+@BOTH
+def test_a_stream_that_is_to_be_overwritten_is_added_to_with_a_warning(write: Writing, sandbox: Sandbox) -> None:
+    written = write([record("events", EVENT), state(1)], catalog=catalog_of("events", mode="overwrite"))
+
+    assert written.warnings == [
+        "Stream events asks for overwrite; events that were sent stay, and its rows are added to them."
+    ]
+    assert (len(sandbox.calls), written.states) == (1, [state(1)])
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (b'{"type": "RECORD", "record": {"stre', "Line 4 of the input is not JSON, or was cut off."),
+        (b"ada@example.com", "Line 4 of the input is not JSON, or was cut off."),
+        (b'"text"', "Line 4 of the input is not an Airbyte message."),
+        (b'{"record": {}}', "Line 4 of the input is not an Airbyte message."),
+        (b'{"type": "RECORD"}', "Line 4 of the input is a RECORD without a stream."),
+        (b'{"type": "RECORD", "record": {"stream": 1}}', "Line 4 of the input is a RECORD without a stream."),
+        (b'{"type": "LOG", "log": "\xe9"}', "Line 4 of the input is not UTF-8 text."),
+        (b"[" * 100_000, "Line 4 of the input is not JSON, or was cut off."),
+        (b'{"type": ' + b"9" * 5000, "Line 4 of the input is not JSON, or was cut off."),
+    ],
+)
+def test_a_line_that_is_no_message_fails_the_sync_after_all_before_it_was_delivered(
+    write: Writing, line: bytes, sentence: str, sandbox: Sandbox
+) -> None:
+    written = write([record("events", EVENT), "", state(1), line, state(2)], fails=True, on_invalid_record="skip")
+
+    assert written.errors == [("system_error", sentence)]
+    assert written.states == [state(1)]
+    assert len(sandbox.calls) == 1
+
+
+@BOTH
+def test_a_row_of_a_stream_that_is_not_in_the_catalog_is_told(write: Writing) -> None:
+    written = write([record("events", EVENT), record("others", EVENT)], fails=True)
+
+    assert written.errors == [
+        ("config_error", "Line 2 of the input is a row of stream others, which is not in the catalog: add it there.")
+    ]
+
+
+def test_a_stream_without_mapping_is_told_with_its_name(to_courier: Writing, sandbox: Sandbox) -> None:
+    lines = [record("events", EVENT), state(1), record("orders", {"id": 1, "email": "ada@example.com"})]
+
+    written = to_courier(lines, of=["events", "orders"], fails=True, on_invalid_record="skip")
+
+    assert written.errors == [
+        (
+            "config_error",
+            "The rows of stream orders have no `type`, so they are no events: say under `streams` which call they are "
+            "and which columns hold the ids, or take the stream out of the connection.",
+        )
+    ]
+    assert written.states == [state(1)]
+
+
+def test_a_row_without_type_among_events_is_a_bad_row(to_courier: Writing) -> None:
+    written = to_courier(records("events", EVENT, {"userId": "u"}), route="rudderstack", on_invalid_record="skip")
+
+    assert written.warnings == ["1 row of stream events was rejected and left out: Event type is required (row 2)."]
+
+
+def test_a_stream_that_rudderstack_has_no_use_for_is_told_with_its_name(to_rudderstack: Writing) -> None:
+    lines = [record("events", EVENT), state(1), record("orders", {"id": 1})]
+
+    written = to_rudderstack(lines, of=["events", "orders"], fails=True, on_invalid_record="skip")
+
+    assert written.errors == [
+        (
+            "config_error",
+            "The rows of stream orders are no events: this destination takes the streams messages, message_info and "
+            "message_history of Courier, and rows with a `type` such as track or identify; take the stream out of the "
+            "connection.",
+        )
+    ]
+    assert written.states == [state(1)]
+
+
+@BOTH
+def test_rows_are_counted_in_their_stream_and_namespace(write: Writing) -> None:
+    def of(namespace: str | None, row: Any) -> str:
+        told = {"stream": "events", "namespace": namespace, "data": row, "emitted_at": 0}
+        return json.dumps({"type": "RECORD", "record": told})
+
+    catalog = catalog_of("events", "events")
+    catalog["streams"][1]["stream"]["namespace"] = "shop"
+    lines = [of(None, EVENT), of("shop", EVENT), of("shop", EVENT), of("shop", 3)]
+
+    written = write(lines, catalog=catalog, on_invalid_record="skip")
+
+    assert written.warnings == ["1 row of stream shop.events was rejected and left out: its data is no object (row 3)."]
+
+
+@BOTH
+def test_what_else_a_source_prints_is_passed_over(write: Writing, sandbox: Sandbox) -> None:
+    lines = [
+        '{"type": "LOG", "log": {"level": "INFO", "message": "ada@example.com"}}',
+        '{"type": "TRACE", "trace": {"type": "STREAM_STATUS", "emitted_at": 0}}',
+        record("events", EVENT), '{"type": "CATALOG", "catalog": {}}', '{"type": "SOMETHING NEW"}', "", state(1),
+    ]  # fmt: skip
+
+    written = write(lines)
+
+    assert written.messages == [json.loads(state(1))]
+    assert len(sandbox.calls) == 1
+
+
+@BOTH
+def test_a_source_that_failed_fails_the_pipe_when_all_it_has_read_is_delivered(
+    write: Writing, sandbox: Sandbox
+) -> None:
+    error = {
+        "message": "about ada@example.com",
+        "failure_type": "transient_error",
+        "stream_descriptor": {"name": "lists"},
+    }
+    trace = json.dumps({"type": "TRACE", "trace": {"type": "ERROR", "emitted_at": 0, "error": error}})
+
+    written = write([trace, record("events", EVENT), state(1)], fails=True)
+
+    assert written.states == [state(1)]
+    assert len(sandbox.calls) == 1
+    assert written.errors == [
+        (
+            "transient_error",
+            "The source reported an error in stream lists, so its rows are incomplete; those that came were delivered.",
+        )
+    ]
+
+
+@BOTH
+def test_many_reasons_do_not_fill_the_log(write: Writing) -> None:
+    rows = [{"type": f"kind{number}", "userId": "u"} for number in range(200)]
+
+    written = write(records("events", *rows), on_invalid_record="skip", route="rudderstack")
+
+    assert len(written.warnings) == 51
+    assert "150 rows of stream events were rejected and left out: other reasons (rows 51, 52, 53, 54, 55, …)." in (
+        written.warnings
+    )
+
+
+# --- bugs --------------------------------------------------------------------
+
+
+@DESTINATIONS
+def test_a_bug_is_told_with_the_places_it_passed_and_without_its_words(
+    destination: MessagingDestination, tmp_path: Path
+) -> None:
+    config = COURIER if destination.name == "courier" else RUDDERSTACK
+    module = f"destinations.{destination.name}"
+    target = f"{module}.destination.plan" if destination.name == "courier" else f"{module}.destination.item_of"
+
+    with mock.patch(target, side_effect=KeyError("ada@example.com")):
+        ran = run(tmp_path, destination, "write", config, catalog_of("events"), records("events", EVENT))
+
+    (message,) = ran.messages
+    error = message["trace"]["error"]
+    assert error["message"] == "The destination failed with KeyError, which is a mistake in it: please report it."
+    assert error["failure_type"] == "system_error"
+    assert 'destination.py", line' in error["stack_trace"]
+    assert "ada@example.com" not in ran.output
+    assert ran.exit_code == 1
+
+
+# --- the CDK's ways in -------------------------------------------------------
+
+
+@DESTINATIONS
+def test_the_cdks_own_write_gives_the_states_and_then_the_error(
+    destination: MessagingDestination, request: pytest.FixtureRequest, sandbox: Sandbox
+) -> None:
+    config = request.getfixturevalue(f"{destination.name}_config")
+    catalog = ConfiguredAirbyteCatalogSerializer.load(catalog_of("events"))
+    lines = [record("events", EVENT), state(1), record("events", {"type": "publish"})]
+
+    echoed = destination.write(config, catalog, [AirbyteMessageSerializer.load(json.loads(line)) for line in lines])
+
+    states = iter(echoed)
+    first = AirbyteMessageSerializer.dump(next(states))
+    assert first["state"]["stream"]["stream_state"] == {"position": 1}
+    with pytest.raises(AirbyteTracedException, match="Row 2 of stream events was rejected"):
+        next(states)
+    assert len(sandbox.calls) == 1
+
+
+# --- processes ---------------------------------------------------------------
+
+
+@pytest.fixture
+def real() -> Iterator[tuple[Sandbox, str]]:
+    """A sandbox on the real clock, for processes of their own."""
+    sandbox = Sandbox(seed=True, budgets=False)
+    with serve(sandbox) as address:
+        yield sandbox, address
+
+
+def started(module: str, *words: str, **options: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, *module.split(), *words],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
+    )  # fmt: skip
+
+
+def file(folder: Path, name: str, content: Any) -> str:
+    path = folder / name
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.slow
+def test_source_and_destination_make_a_plain_pipe(real: tuple[Sandbox, str], tmp_path: Path) -> None:
+    sandbox, address = real
+    source = file(tmp_path, "source.json", {"courier": {"api_key": "sandbox-courier-key", "api_url": address}})
+    target = file(tmp_path, "target.json", {"data_plane_url": address, "write_key": "sandbox-rudderstack-key"})
+    catalog = file(tmp_path, "catalog.json", catalog_of("messages"))
+
+    reading = started("source_messaging.py", "read", "--config", source, "--catalog", catalog)
+    writing = subprocess.Popen(
+        [sys.executable, "-m", "destinations.rudderstack", "write", "--config", target, "--catalog", catalog],
+        cwd=ROOT, stdin=reading.stdout, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    for stream in (reading.stdout, reading.stdin):
+        assert stream is not None
+        stream.close()
+    out, err = writing.communicate(timeout=120)
+    assert reading.stderr is not None
+    assert (reading.stderr.read(), err) == (b"", b"")
+    reading.stderr.close()
+    assert (reading.wait(timeout=30), writing.returncode) == (0, 0), out
+
+    shown = [row for row in sandbox.courier.messages if row["enqueued"] <= sandbox.courier.now and row.get("sent")]
+    sent = [one for one in sandbox.rudderstack.events if one["event"] == "Message Sent"]
+    assert {f"courier:{row['id']}:sent" for row in shown if row["sent"] <= sandbox.courier.now} >= {
+        one["messageId"] for one in sent
+    }
+    assert len(sent) > 50
+    assert len({one["messageId"] for one in sandbox.rudderstack.events}) == len(sandbox.rudderstack.events)
+    assert json.loads(out.splitlines()[-1])["type"] == "STATE"
+    assert b"@" not in out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("waiting_for", ["input", "vendor"])
+def test_a_signal_ends_a_write_at_once_and_echoes_nothing_that_was_not_accepted(
+    number: signal.Signals, waiting_for: str, real: tuple[Sandbox, str], tmp_path: Path
+) -> None:
+    sandbox, address = real
+    config = file(tmp_path, "c.json", {"api_key": "sandbox-courier-key", "route": "segment", "api_url": address})
+    catalog = file(tmp_path, "catalog.json", catalog_of("events"))
+    if waiting_for == "vendor":
+        sandbox.faults.add(Fault("/inbound", Answer(503), after=1, times=None))
+    process = started("-m destinations.courier", "write", "--config", config, "--catalog", catalog)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(in_bytes([record("events", EVENT), state(1), record("events", EVENT | {"messageId": "m2"})]))
+    process.stdin.flush()
+    first = process.stdout.readline().decode().rstrip()
+
+    process.send_signal(number)
+    out, err = process.communicate(timeout=10)
+
+    assert first == state(1)
+    assert (process.returncode, out, err) == (128 + number, b"", b"")
+
+
+def test_a_write_that_is_killed_and_goes_on_behind_its_last_state_is_as_good_as_one(
+    real: tuple[Sandbox, str], tmp_path: Path
+) -> None:
+    sandbox, address = real
+    sandbox.courier.profiles = {}
+    config = file(tmp_path, "c.json", {"api_key": "sandbox-courier-key", "route": "direct", "api_url": address})
+    catalog = file(tmp_path, "catalog.json", catalog_of("events"))
+    lines = []
+    for number in range(200):
+        event = {"type": "identify", "userId": f"u{number % 7}", "traits": {"n": number, f"n{number}": True}}
+        sale = {"type": "track", "userId": f"u{number % 7}", "event": f"E{number}"}
+        lines += [*records("events", event, sale), state(number)]
+    words = ("write", "--config", config, "--catalog", catalog)
+
+    killed = started("-m destinations.courier", *words)
+    assert killed.stdin is not None
+    assert killed.stdout is not None
+    killed.stdin.write(in_bytes(lines[:300]))
+    killed.stdin.flush()
+    for _ in range(20):
+        killed.stdout.readline()
+    killed.kill()
+    rest, _ = killed.communicate()
+    echoed = [line for line in rest.decode().splitlines() if line in lines] or [state(19)]
+    again = started("-m destinations.courier", *words)
+    out, _ = again.communicate(in_bytes(lines[lines.index(echoed[-1]) + 1 :]), timeout=60)
+
+    assert (again.returncode, out.decode().splitlines()[-1]) == (0, state(199))
+    sales = [row["event"]["event"] for row in sandbox.courier.inbound]
+    assert sorted(sales) == sorted(f"E{number}" for number in range(200))
+    assert {user: held["profile"] for user, held in sandbox.courier.profiles.items()} == {
+        f"u{user}": {"n": max(range(user, 200, 7)), **{f"n{number}": True for number in range(user, 200, 7)}}
+        for user in range(7)
+    }
+
+
+def test_a_reader_that_goes_away_ends_the_write_quietly(real: tuple[Sandbox, str], tmp_path: Path) -> None:
+    _, address = real
+    config = file(tmp_path, "c.json", {"api_key": "sandbox-courier-key", "route": "segment", "api_url": address})
+    catalog = file(tmp_path, "catalog.json", catalog_of("events"))
+    process = started("-m destinations.courier", "write", "--config", config, "--catalog", catalog)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    process.stdin.write(in_bytes([record("events", EVENT), state(1)]))
+    process.stdin.close()
+
+    assert process.wait(timeout=30) == 1
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+@pytest.mark.parametrize("name", ["courier", "rudderstack"])
+def test_the_command_runs_as_a_module(name: str) -> None:
+    process = started(f"-m destinations.{name}", "spec", env=os.environ | {"PYTHONPATH": str(ROOT)})
+    out, err = process.communicate(timeout=60)
+
+    assert (process.returncode, err) == (0, b"")
+    assert json.loads(out)["type"] == "SPEC"

@@ -1,0 +1,443 @@
+"""destination-rudderstack against the sandbox: which events a row becomes, and how batches leave."""
+
+import gzip
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from destinations.rejected import Rejected, Row
+from destinations.rudderstack import mapping
+from destinations.rudderstack.mapping import EventMapper, message_id
+from destinations.values import encoded, rfc3339
+from sandbox import Sandbox
+from sandbox.faults import Answer, Fault, Reset
+from unit_tests.destinations.conftest import Writing
+from unit_tests.support.clock import VirtualClock
+from unit_tests.support.destination import record, records, state
+
+SECOND = 1000
+ENQUEUED = 1_700_000_000_000
+MESSAGE = {
+    "id": "1-65535a80-0a1b2c3d4e5f60718293a4b5", "status": "CLICKED", "enqueued": ENQUEUED, "sent": ENQUEUED + SECOND,
+    "delivered": ENQUEUED + 2 * SECOND, "opened": ENQUEUED + 3 * SECOND, "clicked": ENQUEUED + 4 * SECOND + 5,
+    "recipient": "ada@example.com", "recipientId": "ada", "event": "ORDER_SHIPPED", "error": None,
+}  # fmt: skip
+ID = MESSAGE["id"]
+LIBRARY = mapping.LIBRARY
+
+
+def message(number: int, status: str = "SENT", **columns: Any) -> dict[str, Any]:
+    return {"id": f"m{number}", "status": status, "enqueued": ENQUEUED, "recipientId": f"u{number % 3}", **columns}
+
+
+def moment(number: int, kind: str, ts: int | None, **columns: Any) -> dict[str, Any]:
+    return {"message_id": f"m{number}", "message_enqueued": ENQUEUED, "type": kind, "ts": ts, "position": 0, **columns}
+
+
+def event(user: str, /, **more: Any) -> dict[str, Any]:
+    return {"type": "track", "userId": user, "event": "E", "messageId": f"id-{user}", **more}
+
+
+def told(sandbox: Sandbox) -> list[tuple[str, str]]:
+    return [(event["messageId"], event["originalTimestamp"]) for event in sandbox.rudderstack.events]
+
+
+def names(sandbox: Sandbox) -> list[str]:
+    return [event["event"] for event in sandbox.rudderstack.events]
+
+
+# --- messages ----------------------------------------------------------------
+
+
+def test_a_message_becomes_an_event_for_each_moment_it_has_reached(sandbox: Sandbox, to_rudderstack: Writing) -> None:
+    to_rudderstack(records("messages", MESSAGE), of=["messages"])
+
+    added = ("receivedAt", "request_ip", "rudderId")
+    arrived = [{k: v for k, v in one.items() if k not in added} for one in sandbox.rudderstack.events]
+    properties = {name: value for name, value in MESSAGE.items() if value is not None}
+    assert arrived == [
+        {
+            "type": "track", "userId": "ada", "event": f"Message {name}", "messageId": f"courier:{ID}:{name.lower()}",
+            "originalTimestamp": at, "sentAt": "2026-03-15T12:00:00.000Z", "context": {"library": LIBRARY},
+            "properties": properties,
+        }
+        for name, at in [
+            ("Sent", "2023-11-14T22:13:21.000Z"), ("Delivered", "2023-11-14T22:13:22.000Z"),
+            ("Opened", "2023-11-14T22:13:23.000Z"), ("Clicked", "2023-11-14T22:13:24.005Z"),
+        ]
+    ]  # fmt: skip
+    assert arrived[0]["context"]["library"]["name"] == "messaging-connectors"
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"status": "ENQUEUED"}, []),
+        ({"status": "UNMAPPED"}, []),
+        ({"status": "TELEPORTED", "sent": ENQUEUED}, [("sent", ENQUEUED)]),
+        ({"status": "SENT"}, [("sent", ENQUEUED)]),
+        ({"status": "DELIVERED", "sent": ENQUEUED + 9}, [("sent", ENQUEUED + 9), ("delivered", ENQUEUED + 9)]),
+        ({"status": "OPENED", "opened": ENQUEUED + 9}, [("opened", ENQUEUED + 9)]),
+        ({"status": "UNROUTABLE"}, [("unroutable", ENQUEUED)]),
+        ({"status": "UNDELIVERABLE", "sent": ENQUEUED + 9}, [("sent", ENQUEUED + 9), ("undeliverable", ENQUEUED + 9)]),
+        ({"status": "SENT", "sent": str(ENQUEUED)}, [("sent", ENQUEUED)]),
+        ({"status": "SENT", "sent": "2023-11-14T22:13:20Z"}, [("sent", ENQUEUED)]),
+        ({"status": "SENT", "sent": "2023-11-14 23:13:20+01:00"}, [("sent", ENQUEUED)]),
+        ({"status": "SENT", "sent": float(ENQUEUED)}, [("sent", ENQUEUED)]),
+    ],
+)
+def test_the_moments_of_a_message_are_those_its_row_shows(
+    columns: dict[str, Any], expected: list[tuple[str, int]], sandbox: Sandbox, to_rudderstack: Writing
+) -> None:
+    to_rudderstack([*records("messages", message(1, **columns)), state(1)], of=["messages"])
+
+    assert told(sandbox) == [
+        (f"courier:m1:{name}", rfc3339(datetime.fromtimestamp(at / 1000, UTC))) for name, at in expected
+    ]
+
+
+def test_a_later_row_of_a_message_brings_only_what_is_new(sandbox: Sandbox, to_rudderstack: Writing) -> None:
+    rows = [message(1, sent=ENQUEUED), message(1, "OPENED", sent=ENQUEUED, opened=ENQUEUED + 5)]
+
+    to_rudderstack(records("messages", *rows, *rows), of=["messages"])
+
+    assert [one["messageId"] for one in sandbox.rudderstack.events] == ["courier:m1:sent", "courier:m1:opened"]
+
+
+def test_a_sync_that_reads_a_message_again_gives_its_events_the_same_ids(
+    sandbox: Sandbox, to_rudderstack: Writing, clock: VirtualClock
+) -> None:
+    to_rudderstack(records("messages", message(1, sent=ENQUEUED)), of=["messages"])
+    clock.advance(86_400)
+    to_rudderstack(records("messages", message(1, "DELIVERED", sent=ENQUEUED, delivered=ENQUEUED + 1)), of=["messages"])
+
+    assert told(sandbox)[0] == told(sandbox)[1]
+    assert {one["messageId"] for one in sandbox.rudderstack.events} == {"courier:m1:sent", "courier:m1:delivered"}
+
+
+def test_the_details_of_a_message_are_the_same_events_as_its_listing(sandbox: Sandbox, to_rudderstack: Writing) -> None:
+    details = message(1, sent=ENQUEUED, providers=[{"provider": "sendgrid"}])
+
+    to_rudderstack(
+        [record("messages", message(1, sent=ENQUEUED)), record("message_info", details)],
+        of=["messages", "message_info"],
+    )
+
+    assert names(sandbox) == ["Message Sent"]
+
+
+def test_an_address_is_the_user_only_where_no_id_is_known(sandbox: Sandbox, to_rudderstack: Writing) -> None:
+    rows = [message(1, sent=ENQUEUED, recipientId=None, recipient="+123"), message(2, sent=ENQUEUED, recipientId=None)]
+
+    to_rudderstack(records("messages", *rows), of=["messages"])
+
+    users = [(one.get("userId"), one.get("anonymousId")) for one in sandbox.rudderstack.events]
+    assert users == [("+123", None), (None, "m2")]
+
+
+# --- history -----------------------------------------------------------------
+
+
+def test_a_history_becomes_the_events_of_its_types_at_their_times(sandbox: Sandbox, to_rudderstack: Writing) -> None:
+    kinds = ["ENQUEUED", "PROFILE_LOADED", "MAPPED", "RENDERED", "DELIVERING", "SENT", "DELIVERED", "OPENED", "CLICKED"]
+    rows = [moment(1, kind, ENQUEUED + number, recipient="ada") for number, kind in enumerate(kinds)]
+    failed = [moment(2, "UNDELIVERABLE", ENQUEUED + 7), moment(3, "UNROUTABLE", None)]
+
+    to_rudderstack(records("message_history", *rows, *failed), of=["message_history"])
+
+    assert names(sandbox) == [
+        f"Message {name}" for name in ("Sent", "Delivered", "Opened", "Clicked", "Undeliverable", "Unroutable")
+    ]
+    assert [at[-5:] for _, at in told(sandbox)] == [".005Z", ".006Z", ".007Z", ".008Z", ".007Z", ".000Z"]
+    assert sandbox.rudderstack.events[0]["properties"] == rows[5]
+
+
+def test_what_both_streams_tell_is_one_event_and_a_second_opening_is_another(
+    sandbox: Sandbox, to_rudderstack: Writing
+) -> None:
+    row = message(1, "OPENED", sent=ENQUEUED, opened=ENQUEUED + 5)
+    history = [
+        moment(1, "SENT", ENQUEUED), moment(1, "OPENED", ENQUEUED + 5), moment(1, "OPENED", ENQUEUED + 5),
+        moment(1, "OPENED", ENQUEUED + 60 * SECOND),
+    ]  # fmt: skip
+    lines = [record("messages", row), *records("message_history", *history)]
+    expected = ["courier:m1:sent", "courier:m1:opened", "courier:m1:opened:2023-11-14T22:14:20.000Z"]
+
+    for order in (lines, lines[1:] + lines[:1]):
+        sandbox.rudderstack.events.clear()
+        to_rudderstack(order, of=["messages", "message_history"])
+        assert [one["messageId"] for one in sandbox.rudderstack.events] == expected
+
+
+def test_a_history_is_for_whom_its_message_or_its_beginning_names(sandbox: Sandbox, to_rudderstack: Writing) -> None:
+    lines = [
+        record("messages", message(1, "ENQUEUED")), record("message_history", moment(1, "SENT", ENQUEUED)),
+        record("message_history", moment(2, "ENQUEUED", ENQUEUED, recipient="bob")),
+        record("message_history", moment(2, "SENT", ENQUEUED)), record("message_history", moment(3, "SENT", ENQUEUED)),
+    ]  # fmt: skip
+
+    to_rudderstack(lines, of=["messages", "message_history"])
+
+    users = [(one.get("userId"), one.get("anonymousId")) for one in sandbox.rudderstack.events]
+    assert users == [("u1", None), ("bob", None), (None, "m3")]
+
+
+def test_what_is_remembered_of_a_sync_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mapping, "_REMEMBERED", 10)
+    mapper = EventMapper()
+    for number in range(100):
+        for one in mapper.events_of(Row("messages", "messages", 1, message(number, sent=ENQUEUED), 0)):
+            assert mapper.is_news(one)
+
+    (again,) = mapper.events_of(Row("messages", "messages", 1, message(95, sent=ENQUEUED), 0))
+    (forgotten,) = mapper.events_of(Row("messages", "messages", 1, message(5, sent=ENQUEUED), 0))
+
+    assert (mapper.is_news(again), mapper.is_news(forgotten)) == (False, True)
+
+
+def test_a_message_id_is_never_too_long() -> None:
+    assert message_id("m" * 90, "SENT") != message_id("m" * 90, "OPENED")
+    assert max(len(message_id("m" * length, "SENT")) for length in range(200)) <= 100
+
+
+def test_a_prefix_that_a_connection_gives_its_streams_does_not_hide_them(
+    sandbox: Sandbox, to_rudderstack: Writing
+) -> None:
+    lines = [
+        record("courier_messages", message(1, sent=ENQUEUED)),
+        record("courier_message_history", moment(1, "OPENED", ENQUEUED)),
+    ]
+
+    to_rudderstack(lines, of=["courier_messages", "courier_message_history"])
+
+    assert names(sandbox) == ["Message Sent", "Message Opened"]
+
+
+# --- events as they are ------------------------------------------------------
+
+
+def test_an_event_passes_as_it_is(sandbox: Sandbox, to_rudderstack: Writing) -> None:
+    whole = event(
+        "ada", originalTimestamp="2026-03-01T00:00:00.000Z", sentAt="2026-03-02T00:00:00.000Z",
+        timestamp="2026-03-03T00:00:00.000Z", context={"library": {"name": "own"}, "ip": "::1"}, properties={"a": None},
+    )  # fmt: skip
+
+    to_rudderstack(records("events", whole))
+
+    (arrived,) = sandbox.rudderstack.events
+    assert {name: arrived[name] for name in whole} == whole
+    assert arrived.keys() - whole.keys() == {"receivedAt", "request_ip", "rudderId"}
+
+
+@pytest.mark.parametrize(
+    ("timing", "expected"),
+    [
+        ({}, {}),
+        ({"timestamp": "T"}, {"timestamp": "T", "originalTimestamp": "T"}),
+        ({"originalTimestamp": "O"}, {"originalTimestamp": "O"}),
+        ({"originalTimestamp": "O", "sentAt": "S"}, {"originalTimestamp": "O", "sentAt": "S", "timestamp": "O"}),
+        ({"timestamp": None, "sentAt": None}, {}),
+    ],
+)
+def test_an_event_gets_the_id_time_and_context_it_lacks_and_keeps_its_own_time(
+    timing: dict[str, Any], expected: dict[str, Any], sandbox: Sandbox, to_rudderstack: Writing
+) -> None:
+    to_rudderstack(records("events", {"type": "identify", "userId": "ada", "context": {"ip": "::1"}, **timing}))
+
+    (arrived,) = sandbox.rudderstack.events
+    times = {name: arrived[name] for name in ("timestamp", "originalTimestamp", "sentAt") if name in arrived}
+    assert times == {"sentAt": "2026-03-15T12:00:00.000Z"} | expected
+    assert arrived["context"] == {"library": LIBRARY, "ip": "::1"}
+    assert arrived["messageId"].startswith("row-")
+
+
+def test_events_of_every_type_the_gateway_knows_pass_in_any_stream(sandbox: Sandbox, to_rudderstack: Writing) -> None:
+    types = ["identify", "track", "page", "screen", "group", "alias", "merge", "Track"]
+
+    to_rudderstack(records("messages", *[{"type": kind, "anonymousId": 7} for kind in types]), of=["messages"])
+
+    assert [one["type"] for one in sandbox.rudderstack.events] == types
+
+
+# --- batches -----------------------------------------------------------------
+
+
+def test_events_leave_as_gzip_in_their_order_and_below_the_limit(sandbox: Sandbox, to_rudderstack: Writing) -> None:
+    events = [event(f"u{number}", properties={"text": f"{number:05}" * 4000}) for number in range(450)]
+
+    to_rudderstack(records("events", *events))
+
+    assert [one["userId"] for one in sandbox.rudderstack.events] == [f"u{number}" for number in range(450)]
+    assert [call.status for call in sandbox.calls] == [200] * 3
+    assert {call.path for call in sandbox.calls} == {"/v1/batch"}
+    assert {call.headers["content-encoding"] for call in sandbox.calls} == {"gzip"}
+    sizes = [len(call.body) for call in sandbox.calls]
+    assert max(sizes) <= 4_000_000
+    assert min(sizes[:2]) > 3_900_000
+
+
+def test_an_event_of_32_kb_passes_and_a_larger_one_is_rejected(sandbox: Sandbox, to_rudderstack: Writing) -> None:
+    def of_size(size: int) -> dict[str, Any]:
+        stub = event(
+            "ada", originalTimestamp="O", sentAt="S", timestamp="T", context={"library": {}}, properties={"t": ""}
+        )
+        stub["properties"]["t"] = "é" * ((size - len(encoded(stub))) // 2)
+        stub["event"] += "x" * (size - len(encoded(stub)))
+        return stub
+
+    assert len(encoded(of_size(32_768))) == 32_768
+
+    written = to_rudderstack(
+        records("events", of_size(32_768), of_size(32_769), event("bob")), on_invalid_record="skip"
+    )
+
+    assert [one["userId"] for one in sandbox.rudderstack.events] == ["ada", "bob"]
+    assert written.warnings == [
+        "1 row of stream events was rejected and left out: it is larger than the 32 KB that RudderStack takes (row 2)."
+    ]
+
+
+def test_a_state_is_echoed_when_all_before_it_was_accepted(sandbox: Sandbox, to_rudderstack: Writing) -> None:
+    sandbox.faults.add(Fault("/v1/batch", Answer(401, "invalid write key"), after=1))
+    lines = [
+        *records("events", event("a"), event("b")), state(1), *records("events", event("c")), state(2),
+        *records("events", event("d")), state(3),
+    ]  # fmt: skip
+
+    written = to_rudderstack(lines, fails=True)
+
+    assert written.states == [state(1)]
+    assert [one["userId"] for one in sandbox.rudderstack.events] == ["a", "b"]
+    assert written.errors == [
+        (
+            "config_error",
+            "RudderStack does not know the write key (HTTP 401, “invalid write key”): fill in `write_key` as its "
+            "source shows it.",
+        )
+    ]
+
+
+def only_good(sandbox: Sandbox) -> None:
+    """Lets the gateway refuse a whole batch for each event whose name is bad, as it does for one without ids."""
+    answer = sandbox.answer
+
+    def strict(request: Any) -> Any:
+        reply = answer
+        if b"BAD" in gzip.decompress(request.body):
+            sandbox.faults.add(Fault("/v1/batch", Answer(400, "event is not a valid rudder event\n")))
+        return reply(request)
+
+    sandbox.answer = strict  # type: ignore[method-assign]
+
+
+def test_a_batch_that_is_refused_is_split_until_the_bad_rows_stand_alone(
+    sandbox: Sandbox, to_rudderstack: Writing
+) -> None:
+    only_good(sandbox)
+    bad = {3, 64, 65, 99}
+    events = [event(f"u{number}", properties={"t": "BAD" if number in bad else ""}) for number in range(100)]
+
+    written = to_rudderstack([*records("events", *events), state(1)], on_invalid_record="skip")
+
+    good = [f"u{number}" for number in range(100) if number not in bad]
+    assert [one["userId"] for one in sandbox.rudderstack.events] == good
+    assert written.states == [state(1)]
+    assert written.warnings == [
+        "4 rows of stream events were rejected and left out: RudderStack answered HTTP 400, “event is not a valid "
+        "rudder event” (rows 4, 65, 66, 100)."
+    ]
+
+
+def test_a_bad_row_fails_the_sync_when_all_before_it_is_delivered(sandbox: Sandbox, to_rudderstack: Writing) -> None:
+    only_good(sandbox)
+    events = [event(f"u{number}", properties={"t": "BAD" if number == 6 else ""}) for number in range(10)]
+
+    written = to_rudderstack([state(1), *records("events", *events), state(2)], fails=True)
+
+    assert [one["userId"] for one in sandbox.rudderstack.events] == [f"u{number}" for number in range(6)]
+    assert written.states == [state(1)]
+    assert written.errors[0][1].startswith(
+        "Row 7 of stream events was rejected: RudderStack answered HTTP 400, “event is"
+    )
+
+
+def test_a_gateway_with_a_lower_limit_gets_smaller_batches(sandbox: Sandbox, to_rudderstack: Writing) -> None:
+    sandbox.rudderstack.largest_body = 2000
+
+    to_rudderstack(records("events", *[event(f"u{number}") for number in range(50)]))
+
+    assert [one["userId"] for one in sandbox.rudderstack.events] == [f"u{number}" for number in range(50)]
+
+
+def test_a_row_that_is_rejected_here_fails_the_sync_when_all_before_it_is_delivered(
+    sandbox: Sandbox, to_rudderstack: Writing
+) -> None:
+    lines = [*records("events", event("a")), state(1), *records("events", event("b"), {"type": "track"}, event("c"))]
+
+    written = to_rudderstack(lines, fails=True)
+
+    assert [one["userId"] for one in sandbox.rudderstack.events] == ["a", "b"]
+    assert written.states == [state(1)]
+    assert written.errors == [
+        (
+            "config_error",
+            "Row 3 of stream events was rejected: request neither has anonymousId nor userId (mend it, or set "
+            "`on_invalid_record` to skip to leave such rows out).",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stream", "row", "reason"),
+    [
+        ("events", {"type": "publish", "userId": "u"}, "Message type publish is not supported"),
+        ("events", {"type": "track", "userId": " "}, "request neither has anonymousId nor userId"),
+        ("events", {"type": "track", "userId": "u", "context": "text"}, "context must be an object"),
+        ("events", {"type": "track", "userId": {}}, "an id must be text or a whole number"),
+        ("events", "text", "its data is no object"),
+        ("messages", {"status": "SENT"}, "it has no id"),
+        ("messages", {"id": "m", "status": "SENT"}, "it has a status, but no time"),
+        ("messages", {"id": "m", "sent": "yesterday"}, "a column that tells a time holds none"),
+        ("messages", {"id": "m", "sent": 10**30}, "a column that tells a time holds none"),
+        ("message_history", {"type": "SENT"}, "it has no message_id"),
+        ("message_history", {"message_id": "m"}, "it has no type"),
+        ("message_history", {"message_id": "m", "type": "SENT"}, "it has no time"),
+    ],
+)
+def test_a_row_that_cannot_be_an_event_is_rejected_with_its_reason(stream: str, row: Any, reason: str) -> None:
+    with pytest.raises(Rejected) as rejected:
+        EventMapper().events_of(Row(stream, stream, 1, row, 0))
+
+    assert rejected.value.reason == reason
+
+
+@pytest.mark.parametrize("problem", [Answer(429, "max requests limit reached"), Answer(503), Reset(rows=None)])
+def test_what_may_pass_is_tried_again(problem: Any, sandbox: Sandbox, to_rudderstack: Writing) -> None:
+    sandbox.faults.add(Fault("/v1/batch", problem, times=3, has_effect=False))
+
+    written = to_rudderstack([*records("events", event("a")), state(1)])
+
+    assert [one["userId"] for one in sandbox.rudderstack.events] == ["a"]
+    assert written.states == [state(1)]
+    assert len(sandbox.calls) == 4
+
+
+def test_an_answer_that_is_lost_repeats_events_under_the_same_ids(sandbox: Sandbox, to_rudderstack: Writing) -> None:
+    sandbox.faults.add(Fault("/v1/batch", Reset(rows=None), has_effect=True))
+
+    to_rudderstack(records("messages", message(1, sent=ENQUEUED)), of=["messages"])
+
+    assert [one["messageId"] for one in sandbox.rudderstack.events] == ["courier:m1:sent"] * 2
+
+
+def test_when_something_was_sent_is_told_by_the_request_that_brought_it(
+    sandbox: Sandbox, to_rudderstack: Writing, clock: VirtualClock
+) -> None:
+    clock.advance(0.25)
+
+    to_rudderstack(records("events", event("a")))
+
+    (call,) = sandbox.calls
+    assert [one["sentAt"] for one in json.loads(call.body)["batch"]] == ["2026-03-15T12:00:00.250Z"]
