@@ -105,9 +105,9 @@ def port_number(text: str) -> int:
 
 
 @contextmanager
-def sandbox(port: int, anchor: str, log: Path) -> Iterator[str]:
+def sandbox(port: int, anchor: str, log: Path, *options: str) -> Iterator[str]:
     """The sandbox's URL; its process ends with the block, what it prints goes to a file."""
-    command = [sys.executable, "-u", "-m", "sandbox", "--port", str(port), "--anchor", anchor, "--no-budgets"]
+    command = [sys.executable, "-u", "-m", "sandbox", "--port", str(port), "--anchor", anchor, "--no-budgets", *options]
     with log.open("wb") as output:
         # A session of its own: Ctrl-C must not take the sandbox from a connector that is still being ended.
         process = subprocess.Popen(

@@ -1,0 +1,142 @@
+"""`make demo-loop`: what arrives at each station, and what is said when a pipe breaks."""
+
+import io
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from scripts import loop, pipes
+from scripts.pipes import Command, Pipe
+from scripts.syncing import SyncError
+
+MESSAGE = r"1-[0-9a-f]{8}-[0-9a-f]{24}"
+LOGGED = "Segment-TrackEvent:Order Completed"
+READ = "source-messaging read --config {0}/source-messaging.json --catalog {0}/messages.json"
+WRITE = "destination-rudderstack write --config {0}/destination-rudderstack.json --catalog {0}/messages.json"
+TO_COURIER = "destination-courier write --config {0}/destination-courier.json --catalog {0}/segment_events.json"
+
+SAID = f"""\
+Starting the sandbox: Courier and a RudderStack data plane, both empty …
+
+Segment → Courier
+  $ {TO_COURIER} < {{0}}/before.jsonl
+  accepted 4 events
+  profile  user-7  {{{{"email": "ada@example.com", "plan": "pro"}}}}
+  tenant   acme  Acme Inc, with user-7
+  message  <first>  {LOGGED}  UNMAPPED  to ada@example.com
+
+The same, now that {LOGGED} is mapped to a notification
+  $ {TO_COURIER} < {{0}}/after.jsonl
+  accepted 1 event
+  message  <second>  {LOGGED}  SENT  to ada@example.com
+  message  <first>  {LOGGED}  UNMAPPED  to ada@example.com
+
+Courier → RudderStack
+  $ {READ} | {WRITE}
+  event    Message Sent  userId user-7  messageId courier:<second>:sent  originalTimestamp <time>
+
+The same pipe again, from the state it gave back
+  $ {READ} --state {{0}}/state.json | {WRITE}
+  0 new events; 1 sent again, under the messageId it had
+"""
+
+
+@pytest.mark.slow
+def test_an_event_goes_round_and_a_second_read_repeats_none(tmp_path: Path) -> None:
+    out = io.StringIO()
+    ended = loop.run(tmp_path, out)
+
+    said = out.getvalue()
+    names = dict(zip(dict.fromkeys(re.findall(MESSAGE, said)), ("<first>", "<second>"), strict=True))
+    for message_id, name in names.items():
+        said = said.replace(message_id, name)
+    said = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<time>", said)
+    assert (ended, said) == (0, SAID.format(tmp_path))
+
+
+def command(program: str, folder: Path, config: object) -> Command:
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "catalog.json").write_text(json.dumps({"streams": []}))
+    options = (("--config", folder / "config.json"), ("--catalog", folder / "catalog.json"))
+    return Command(program, "write", options)
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Modules to be programs of a pipe, in a folder from which they are started."""
+    monkeypatch.setattr(pipes, "ROOT", tmp_path)
+    monkeypatch.setattr(pipes, "PROGRAMS", {name: name for name in ("endless", "first", "fails", "broken")})
+    (tmp_path / "endless.py").write_text("while True: print('{}')")
+    (tmp_path / "first.py").write_text("print(input())")
+    error = {"type": "TRACE", "trace": {"type": "ERROR", "error": {"message": "The key is wrong."}}}
+    (tmp_path / "fails.py").write_text(f"print('''{json.dumps(error)}''')\nraise SystemExit(2)")
+    (tmp_path / "broken.py").write_text("print('no message')\nraise SystemExit('no reason')")
+    return tmp_path
+
+
+def test_a_pipe_reads_as_a_shell_would_have_it(tmp_path: Path) -> None:
+    first = Command("source-messaging", "read", (("--config", Path("a b.json")),))
+    pipe = Pipe([first, Command("destination-courier", "write", ())], Path("in.jsonl"))
+    assert str(pipe) == "source-messaging read --config 'a b.json' | destination-courier write < in.jsonl"
+
+
+def test_a_program_reads_what_the_one_before_it_prints(programs: Path) -> None:
+    (programs / "in.jsonl").write_text('{"type": "STATE"}\nno message\n[1]\n')
+    chain = [Command("first", "", ()), Command("first", "", ())]
+    assert Pipe(chain, programs / "in.jsonl").messages(programs / "log") == [{"type": "STATE"}]
+
+
+@pytest.mark.parametrize(
+    ("program", "sentence"),
+    [
+        ("fails", "fails ended with exit code 2: The key is wrong."),
+        ("broken", "broken ended with exit code 1: see {}/log."),
+    ],
+)
+def test_a_program_that_fails_is_named_with_its_reason(programs: Path, program: str, sentence: str) -> None:
+    with pytest.raises(SyncError) as caught:
+        Pipe([Command(program, "", ())]).messages(programs / "log")
+    assert str(caught.value) == sentence.format(programs)
+
+
+def test_a_program_notices_that_its_reader_has_ended(programs: Path) -> None:
+    with pytest.raises(SyncError, match=r"^endless ended with exit code 1: see "):
+        Pipe([Command("endless", "", ()), Command("first", "", ())]).messages(programs / "log")
+    assert "BrokenPipeError" in (programs / "log").read_text()
+
+
+def test_no_program_outlives_its_pipe(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    start = pipes._started
+
+    def starting(command: Command, feed: IO[bytes] | None, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+        if started:
+            raise KeyboardInterrupt
+        started.append(start(command, feed, errors))
+        return started[0]
+
+    monkeypatch.setattr(pipes, "_started", starting)
+    with pytest.raises(KeyboardInterrupt):
+        Pipe([Command("endless", "", ()), Command("first", "", ())]).messages(programs / "log")
+    assert started[0].returncode is not None
+
+
+def test_the_programs_are_those_that_are_installed() -> None:
+    declared = (pipes.ROOT / "pyproject.toml").read_text().partition("[project.scripts]")[2].partition("\n\n")[0]
+    modules = {name: f'{name} = "{module}:main"' for name, module in pipes.PROGRAMS.items()}
+    assert sorted(declared.split("\n")[1:]) == sorted(modules.values())
+
+
+def test_a_sandbox_that_does_not_start_ends_the_loop_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = tmp_path / "python"
+    monkeypatch.setattr(sys, "executable", str(missing))
+    out = io.StringIO()
+    assert loop.run(tmp_path, out) == 1
+    assert out.getvalue().splitlines()[1:] == [f"{missing} cannot be used: No such file or directory."]
