@@ -44,14 +44,18 @@ KINDS = {
 
 
 def main(arguments: list[str]) -> int:
-    wanted = page(MANIFEST.read_text(encoding="utf-8"))
+    return write_or_check(PAGE, page(MANIFEST.read_text(encoding="utf-8")), arguments)
+
+
+def write_or_check(path: Path, wanted: str, arguments: list[str]) -> int:
+    """Writes a page of docs/, or with `--check` says whether it is as wanted; the exit code."""
     if arguments == ["--check"]:
-        if PAGE.exists() and PAGE.read_text(encoding="utf-8") == wanted:
+        if path.exists() and path.read_text(encoding="utf-8") == wanted:
             return 0
-        print("docs/streams.md is not what the manifest says: run `make docs`.")
+        print(f"docs/{path.name} is not what the manifest says: run `make docs`.")
         return 1
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(wanted, encoding="utf-8")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(wanted, encoding="utf-8")
     return 0
 
 
@@ -81,6 +85,15 @@ def resolve(manifest: str) -> Json:
 
 
 @dataclass(frozen=True)
+class Link:
+    """How the rows of a stream hang below those of `parent`: its `key` is handed down as `field`."""
+
+    parent: str
+    key: str
+    field: str
+
+
+@dataclass(frozen=True)
 class Stream:
     """What a user asks about a stream; in `endpoints`, URLs, braces name what comes from a parent's row."""
 
@@ -92,6 +105,7 @@ class Stream:
     cursor: str
     calls: str
     schema: Json
+    links: tuple[Link, ...]
 
     @property
     def group(self) -> tuple[str, str]:
@@ -110,7 +124,9 @@ class Stream:
 
 def streams_of(resolved: Json) -> Iterator[Stream]:
     """The streams in the order of the manifest."""
-    for definition in (row for block in resolved["streams"] for row in block.get("streams", [block])):
+    definitions = [row for block in resolved["streams"] for row in block.get("streams", [block])]
+    names = {definition["name"] for definition in definitions}
+    for definition in definitions:
         key = definition["primary_key"]
         endpoints = tuple(dict.fromkeys(_endpoints(definition["retriever"])))
         calls = dict.fromkeys(_calls(urlsplit(url).path, resolved["api_budget"]) for url in endpoints)
@@ -123,6 +139,7 @@ def streams_of(resolved: Json) -> Iterator[Stream]:
             cursor=definition.get("incremental_sync", {}).get("cursor_field", ""),
             calls=" or ".join(calls),
             schema=definition["schema_loader"]["schema"],
+            links=tuple(_links(definition["retriever"], names)),
         )
 
 
@@ -142,6 +159,15 @@ def _parents(component: Any) -> Iterator[Json]:
     if isinstance(component, list):
         for item in component:
             yield from _parents(item)
+
+
+def _links(retriever: Json, names: set[str]) -> Iterator[Link]:
+    """The links to streams; a parent that is none is passed over to its own parents."""
+    for link in _parents(retriever):
+        if link["stream"]["name"] in names:
+            yield Link(link["stream"]["name"], link["parent_key"], link["partition_field"])
+        else:
+            yield from _links(link["stream"]["retriever"], names)
 
 
 def _endpoints(retriever: Json) -> Iterator[str]:
@@ -232,15 +258,16 @@ def _described(schema: Json) -> str:
     """A column in one line: its type, whether it may be null, what it is, and what an object is made of."""
     required = "" if "null" in schema["type"] else ", not null"
     description = f". {schema['description']}" if "description" in schema else ""
-    return f"{_type(schema)}{required}{description}{_members(schema)}"
+    return f"{type_name(schema)}{required}{description}{_members(schema)}"
 
 
-def _type(schema: Json) -> str:
+def type_name(schema: Json) -> str:
+    """A column's type for readers: `integer`, `timestamp`, `array of strings`."""
     declared = schema["type"]
     kind = declared if isinstance(declared, str) else next(name for name in declared if name != "null")
     if schema.get("format") == "date-time":
         return "timestamp"
-    return f"array of {_type(schema['items'])}s" if kind == "array" and "items" in schema else str(kind)
+    return f"array of {type_name(schema['items'])}s" if kind == "array" and "items" in schema else str(kind)
 
 
 def _members(schema: Json) -> str:

@@ -1,25 +1,326 @@
-"""Pages that are computed are those of the manifest as it is now."""
+"""Pages that are computed are those of the manifest as it is now; pages that are written do not contradict the code."""
 
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from scripts import streams
+from components import WindowPace
+from scripts import diagram, streams
+from scripts.diagram import Relation
+from scripts.streams import ROOT
+
+MANIFEST = streams.MANIFEST.read_text(encoding="utf-8")
+RESOLVED = streams.resolve(MANIFEST)
+STREAMS = {stream.name: stream for stream in streams.streams_of(RESOLVED)}
+EXPORTS = [name for name, stream in STREAMS.items() if stream.kind == "exports"]
+FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = {path.relative_to(ROOT).as_posix(): path for path in FILES}
+PEER = json.loads((ROOT / "unit_tests" / "data" / "airbyte_source_iterable.json").read_text(encoding="utf-8"))
+FOLDERS = ("benchmarks", "destinations", "sandbox", "scripts", "unit_tests")
+PYTHON_FILE = re.compile(r"`([\w/]+\.py)`")
+FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 
 
-def test_the_page_of_streams_says_what_the_manifest_does() -> None:
-    manifest = streams.MANIFEST.read_text(encoding="utf-8")
-
-    assert streams.PAGE.read_text(encoding="utf-8") == streams.page(manifest)
+def page(name: str) -> str:
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
 
 
+def rows(text: str, heading: str) -> list[list[str]]:
+    """The cells of the first table after a heading, without its head."""
+    lines = text.partition(f"# {heading}\n")[2].splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("|--"))
+    table = iter(lines[start + 1 :])
+    found = []
+    while (line := next(table, "")).startswith("|"):
+        found.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
+    return found
+
+
+def codes(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+# --------------------------------------------------------------------------------------------- computed pages
+
+WRITERS = [streams, diagram]
+names_of_writers = pytest.mark.parametrize("writer", WRITERS, ids=lambda writer: writer.PAGE.name)
+
+
+@names_of_writers
+def test_a_computed_page_says_what_the_manifest_does(writer: ModuleType) -> None:
+    assert writer.PAGE.read_text(encoding="utf-8") == writer.page(MANIFEST)
+
+
+@names_of_writers
 def test_an_outdated_page_fails_the_check_in_one_sentence_and_is_written_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    writer: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(streams, "PAGE", tmp_path / "docs" / "streams.md")
-    monkeypatch.setattr(streams, "page", lambda manifest: f"{len(manifest)} characters\n")
+    name = writer.PAGE.name
+    monkeypatch.setattr(writer, "PAGE", tmp_path / "docs" / name)
+    monkeypatch.setattr(writer, "page", lambda manifest: f"{len(manifest)} characters\n")
 
-    assert streams.main(["--check"]) == 1
-    assert capsys.readouterr().out == ("docs/streams.md is not what the manifest says: run `make docs`.\n")
-    assert streams.main([]) == 0
-    assert streams.main(["--check"]) == 0
+    assert writer.main(["--check"]) == 1
+    assert capsys.readouterr().out == (f"docs/{name} is not what the manifest says: run `make docs`.\n")
+    assert writer.main([]) == 0
+    assert writer.main(["--check"]) == 0
+
+
+# ---------------------------------------------------------------------------------------------------- diagrams
+
+RELATIONS = [
+    relation
+    for vendor in diagram.NAMED
+    for relation in diagram.relations([stream for stream in STREAMS.values() if stream.group[0] == vendor])
+]
+DIAGRAMS = re.findall(r"^```mermaid\n(.*?)^```$", page("erd.md"), re.MULTILINE | re.DOTALL)
+# What Mermaid takes for a line of an entity-relationship diagram, as far as it is used here.
+MERMAID = re.compile(
+    r"erDiagram"
+    r"|    \w+ \{|    \}"
+    r"|        [a-z]+(\[\])? [A-Za-z_]\w* (PK|FK|PK, FK)"
+    r'|    \w+ (\|\|--o\||\|\|--o\{|\|o--o\{|\}o--o\{) \w+ : "[\w, ]+"'
+)
+
+
+def test_there_is_a_diagram_for_each_vendor_that_mermaid_can_read() -> None:
+    assert len(DIAGRAMS) == 2
+    assert [line for text in DIAGRAMS for line in text.splitlines() if not MERMAID.fullmatch(line)] == []
+
+
+def test_every_stream_is_in_a_diagram_once_and_the_event_streams_are_one_box() -> None:
+    boxes = Counter(box for text in DIAGRAMS for box in re.findall(r"^    (\w+) \{$", text, re.MULTILINE))
+
+    assert boxes == Counter([*(STREAMS.keys() - EXPORTS), "users", "event_streams"])
+
+
+def test_every_line_leads_from_a_column_that_is_there_to_a_stream_that_is_there() -> None:
+    wrong = [
+        relation
+        for relation in RELATIONS
+        if relation.parent not in STREAMS
+        or not set(relation.column.split(", ")) <= STREAMS[relation.child].columns.keys() | {"identifier"}
+    ]
+
+    assert wrong == []
+
+
+def test_every_parent_of_the_manifest_is_a_line() -> None:
+    lines = {frozenset((relation.parent, relation.child)) for relation in RELATIONS}
+
+    assert {frozenset((link.parent, name)) for name, stream in STREAMS.items() for link in stream.links} <= lines
+
+
+@pytest.mark.parametrize(
+    ("child", "lines"),
+    [
+        (
+            "templates",
+            [
+                Relation("message_types", "|o--o{", "templates", "messageTypeId"),
+                Relation("campaigns", "|o--o{", "templates", "campaignId"),
+            ],
+        ),
+        (
+            "list_users",
+            [
+                Relation("lists", "||--o{", "list_users", "listId"),
+                Relation("users", "}o--o{", "list_users", "email, userId"),
+            ],
+        ),
+        ("campaigns_metrics", [Relation("campaigns", "||--o|", "campaigns_metrics", "id")]),
+        ("metadata_items", [Relation("metadata", "||--o{", "metadata_items", "table")]),
+        ("message_info", [Relation("messages", "||--o|", "message_info", "id")]),
+        (
+            "message_history",
+            [
+                Relation("messages", "||--o{", "message_history", "message_id"),
+                Relation("notifications", "|o--o{", "message_history", "notification_id"),
+            ],
+        ),
+        (
+            "tenant_users",
+            [
+                Relation("tenants", "||--o{", "tenant_users", "tenant_id"),
+                Relation("profiles", "|o--o{", "tenant_users", "user_id"),
+            ],
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_stream_refers_to_what_its_columns_and_its_parents_say(child: str, lines: list[Relation]) -> None:
+    assert [relation for relation in RELATIONS if relation.child == child] == lines
+
+
+# ------------------------------------------------------------------------------------------- links and names
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors GitHub gives the headings of a page."""
+    found: Counter[str] = Counter()
+    names = set()
+    for heading in re.findall(r"^#+ (.+)$", FENCED.sub("", text), re.MULTILINE):
+        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
+        slug = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+        names.add(f"{slug}-{found[slug]}" if found[slug] else slug)
+        found[slug] += 1
+    return names
+
+
+def test_anchors_are_spelt_the_way_github_spells_them() -> None:
+    text = "# From `a-b` 0.6 – 1.0\n```\n# none\n```\n## What's [new](x.md)?\n## Steps\n## Steps\n"
+
+    assert anchors(text) == {"from-a-b-06--10", "whats-new", "steps", "steps-1"}
+
+
+def broken_links(path: Path) -> Iterator[str]:
+    text = path.read_text(encoding="utf-8")
+    for target in re.findall(r"\[[^]]*\]\(([^)\s]+)\)", FENCED.sub("", text)):
+        url = urlsplit(target)
+        if url.scheme:
+            continue
+        linked = path.parent / url.path if url.path else path
+        if not linked.exists() or (url.fragment and url.fragment not in anchors(linked.read_text(encoding="utf-8"))):
+            yield target
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_within_the_repository_leads_somewhere(name: str) -> None:
+    assert list(broken_links(PAGES[name])) == []
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    seen: set[Path] = set()
+    waiting = [ROOT / "README.md"]
+    while waiting:
+        path = waiting.pop().resolve()
+        if path not in seen and path.suffix == ".md":
+            seen.add(path)
+            links = re.findall(r"\]\(([^)\s#:]+)[^)\s:]*\)", path.read_text(encoding="utf-8"))
+            waiting += [path.parent / link for link in links]
+
+    assert {name for name, path in PAGES.items() if path.resolve() not in seen} == set()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_make_target_that_is_named_exists(name: str) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
+    commands = re.findall(r"(?:`|^\$ )make ((?:[a-z][a-z-]*\b(?!=) ?)+)", PAGES[name].read_text("utf-8"), re.MULTILINE)
+
+    assert {target for command in commands for target in command.split()} - targets == set()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_python_file_that_is_named_exists(name: str) -> None:
+    files = {path.relative_to(ROOT).as_posix() for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")}
+    files |= {file.rpartition("/")[2] for file in files} | {path.name for path in ROOT.glob("*.py")}
+
+    assert set(PYTHON_FILE.findall(PAGES[name].read_text("utf-8"))) - files == set()
+
+
+# ----------------------------------------------------------------------------------------------- configuration
+
+
+def configured_fields() -> Iterator[str]:
+    """The fields of the specification, those of an object as `courier.region`."""
+    for name, field in RESOLVED["spec"]["connection_specification"]["properties"].items():
+        inner = field.get("properties")
+        yield from [f"{name}.{each}" for each in inner] if inner else [name]
+
+
+def test_every_field_of_the_configuration_is_described_and_no_other() -> None:
+    cells = re.findall(r"^\| (`[^|]+) \|", page("configuration.md"), re.MULTILINE)
+
+    assert Counter(name for cell in cells for name in codes(cell)) == Counter(configured_fields())
+
+
+@pytest.mark.parametrize("name", ["setup-iterable.md", "setup-courier.md"])
+def test_the_sentences_a_setup_guide_explains_are_those_of_the_source(name: str) -> None:
+    source = " ".join(f"{(ROOT / 'components.py').read_text('utf-8')} {MANIFEST}".split())
+    quoted = [cell for cell, *_ in rows(page(name), "What `check` says") if cell.startswith("`` `")]
+    beginnings = [part.strip() for cell in quoted for part in re.findall(r"`` (`.+?) …", cell)]
+
+    assert len(beginnings) >= 3
+    assert [text for text in beginnings if re.sub(r"`[\w.]+`", "", text, count=1).strip() not in source] == []
+
+
+def test_the_setup_guide_counts_the_exports_of_a_first_sync_as_the_source_makes_them() -> None:
+    table = rows(page("setup-iterable.md"), "When to start")
+
+    assert [[int(cell.split()[0]) for cell in row] for row in table] == [
+        first_sync(int(row[0].split()[0]), len(EXPORTS)) for row in table
+    ]
+
+
+@pytest.mark.parametrize("name", ["setup-iterable.md", "scale.md"])
+def test_all_exports_are_as_many_as_the_manifest_has(name: str) -> None:
+    said = re.findall(r"\b[Aa]ll (\d+) streams", page(name))
+
+    assert set(said) == {str(len(EXPORTS))}
+
+
+def test_the_page_on_scale_says_how_often_the_source_calls() -> None:
+    said = [taken for *_, taken in rows(page("scale.md"), "What decides how long a sync takes")]
+
+    assert said == [
+        STREAMS[name].calls for name in ("email_send", "list_users", "campaigns_metrics", "user_fields", "lists")
+    ]
+
+
+def first_sync(days: int, exports: int) -> list[int]:
+    """The numbers of a row: days, windows of an event stream, windows of users, exports, minutes at 4 in 61 s."""
+    events, users = (windows(days, first_window_days(name)) for name in ("email_send", "users"))
+    calls = events * (exports - 1) + users
+    return [days, events, users, calls, round((math.ceil(calls / 4) - 1) * 61 / 60)]
+
+
+def first_window_days(name: str) -> int:
+    definitions: list[dict[str, Any]] = [row for block in RESOLVED["streams"] for row in block["streams"]]
+    (found,) = [row["retriever"]["first_window_days"] for row in definitions if row["name"] == name]
+    return int(found)
+
+
+def windows(days: int, first: int) -> int:
+    """How many windows a history has that comes in at once."""
+    pace, left, number = WindowPace(timedelta(days=first)), timedelta(days=days), 0
+    while left > timedelta():
+        asked = min(left, pace.length)
+        pace.succeeded(asked, seconds=0, lines=0)
+        left -= asked
+        number += 1
+    return number
+
+
+# --------------------------------------------------------------------------------------------------- migration
+
+SIX_COLUMNS = 6
+MIGRATION = {codes(row[0])[0]: row for row in rows(page("migration.md"), "What changes, stream by stream")}
+
+
+def test_the_migration_page_has_a_row_for_each_stream_of_the_other_connector() -> None:
+    own_columns = [each["name"] for each in PEER["streams"] if len(each["columns"]) > SIX_COLUMNS]
+    listings = [each["name"] for each in PEER["streams"] if not each["cursor_field"]]
+
+    assert {name for name in MIGRATION if name != "push_*"} == {*own_columns, *listings}
+    patterns = codes(MIGRATION["push_*"][0])
+    rest = [each["name"] for each in PEER["streams"] if each["name"] not in MIGRATION]
+    assert [name for name in rest if not any(Path(name).match(pattern) for pattern in patterns)] == []
+    assert len(rest) + len(MIGRATION) - 1 == len(PEER["streams"])
+
+
+@pytest.mark.parametrize("name", [name for name in MIGRATION if name not in ("push_*", "campaigns_metrics")])
+def test_the_migration_page_names_the_key_and_the_new_columns_of_a_stream(name: str) -> None:
+    _, key, new_columns, _ = MIGRATION[name]
+    (before,) = [each["columns"] for each in PEER["streams"] if each["name"] == name]
+
+    assert tuple(codes(key)) == STREAMS[name].primary_key
+    assert set(codes(new_columns)) == STREAMS[name].columns.keys() - before.keys()
