@@ -555,8 +555,6 @@ class ExportWindowRetriever(SimpleRetriever):
     job_starter: Requester | None = None
     job_requester: Requester | None = None
 
-    ROWS_AT_A_TIME = 500
-
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
         self.log_formatter = self._pages = BuilderPages(self.name)
@@ -619,13 +617,8 @@ class ExportWindowRetriever(SimpleRetriever):
     def _rows(self, copy: "WindowCopy", records_schema: Mapping[str, Any], window: Window) -> Iterable[Record]:
         name = self.name
         # Without a slice: a row must never move the state, which is a window's end and nothing else.
-        rows = (
-            Record(record.data, name)
-            for record in self._parse_response(copy.as_reply(), records_schema, window.to_slice())
-        )
-        # Some at a time: to hand the reader one row after the other wakes its thread for each.
-        while some := list(itertools.islice(rows, self.ROWS_AT_A_TIME)):
-            yield from some
+        for record in self._parse_response(copy.as_reply(), records_schema, window.to_slice()):
+            yield Record(record.data, name)
 
 
 class BuilderPages:
@@ -1155,7 +1148,7 @@ def parse_line(line: bytes) -> Row | None:
     What no destination takes for a number stays text: NaN, Infinity, integers beyond 64 bits.
     """
     try:
-        row = None if _LONG_INTEGER.search(line) else orjson.loads(line)
+        row = None if _may_hold_long_integer(line) else orjson.loads(line)
     except orjson.JSONDecodeError:
         row = None
     if row is None:
@@ -1166,14 +1159,15 @@ def parse_line(line: bytes) -> Row | None:
     return row if isinstance(row, dict) else None
 
 
-# The fast parser would turn them into floats and say nothing.
-_LONG_INTEGER = re.compile(rb"\d{19}")
 _DIGITS_AS_ZEROS = bytes(ord("0") if chr(byte).isdecimal() else ord(" ") for byte in range(256))
 
 
-def _may_hold_long_integer(block: bytes) -> bool:
-    """Whether `_LONG_INTEGER` is found; over a block of lines this takes a fifteenth of the time of the pattern."""
-    return b"0" * 19 in block.translate(_DIGITS_AS_ZEROS)
+def _may_hold_long_integer(text: bytes) -> bool:
+    """Whether 19 digits stand in a row: the fast parser would turn such an integer into a float and say nothing.
+
+    A pattern would take fifteen times as long.
+    """
+    return b"0" * 19 in text.translate(_DIGITS_AS_ZEROS)
 
 
 def _integer_or_text(digits: str) -> int | str:
@@ -1524,8 +1518,7 @@ def take_misfits(record: Row, columns: Mapping[str, Column]) -> Row:
     """Convert the values of a record to their columns; take out and return those that have none or do not fit."""
     misfits: Row = {}
     for name, value in list(record.items()):
-        column = columns.get(name)
-        if column is None:
+        if (column := columns.get(name)) is None:
             misfits[name] = record.pop(name)
         elif value is not None and type(value) not in column.as_is:
             try:
@@ -1544,6 +1537,9 @@ def respell(misfits: Row, record: Row, columns: Mapping[str, Column]) -> Row:
     others: Row = {}
     series: dict[str, Row] = {}
     for name, value in misfits.items():
+        if "." not in name and not isinstance(value, dict):
+            others[name] = value
+            continue
         head, dot, tail = name.partition(".")
         column = columns.get(head) if dot else None
         if column and column.kind == "object" and _put(record, head, column, {tail: value}):

@@ -10,16 +10,18 @@ everyone else (command line, PyAirbyte's `local_executable`, tests). It differs 
 """
 
 import argparse
+import gc
 import importlib.util
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import sys
 import sysconfig
 import threading
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Collection, Mapping, MutableMapping
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, Final
@@ -95,9 +97,18 @@ def create_source(
     config: Mapping[str, Any] | None = None,
     catalog: ConfiguredAirbyteCatalog | None = None,
     state: list[AirbyteStateMessage] | None = None,
+    streams: Collection[str] | None = None,
 ) -> SourceMessaging:
-    """The connector as the runner runs it; AirbyteTracedException when the configuration cannot work."""
+    """The connector as the runner runs it; AirbyteTracedException when the configuration cannot work.
+
+    streams: the names of those that are of interest, without which it starts a second later; those of the catalog, if
+    there is one, else all.
+    """
     manifest = load_manifest()
+    if streams is None and catalog is not None:
+        streams = [configured.stream.name for configured in catalog.streams]
+    if streams is not None:
+        manifest = narrowed(manifest, streams)
     if config:
         # The framework masks secrets only once the source exists, and building it may fail.
         specification = manifest.get("spec", {}).get("connection_specification", {})
@@ -115,6 +126,32 @@ def load_manifest() -> dict[str, Any]:
     with manifest_path().open(encoding="utf-8") as file:
         manifest: dict[str, Any] = safe_load_yaml(file)
     return manifest
+
+
+def narrowed(manifest: Mapping[str, Any], streams: Collection[str]) -> dict[str, Any]:
+    """The manifest with some rows of its table and with what they refer to: built in a fraction of the time."""
+    blocks = [
+        block | {"streams": [row for row in block["streams"] if stream_name(manifest, row) in streams]}
+        for block in manifest["streams"]
+    ]
+    used: dict[str, dict[str, Any]] = {"definitions": {}, "schemas": {}}
+    missing = _references(blocks)
+    while missing:
+        section, name = missing.pop()
+        if name not in used[section]:
+            used[section][name] = manifest[section][name]
+            missing |= _references(manifest[section][name])
+    return {**manifest, **used, "streams": blocks}
+
+
+def stream_name(manifest: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """The name of the stream that a row of the manifest's table stands for."""
+    parameters = row.get("$parameters") or manifest["definitions"][row["$ref"].rpartition("/")[2]]["$parameters"]
+    return str(parameters["name"])
+
+
+def _references(part: Any) -> set[tuple[str, str]]:
+    return set(re.findall(r"#/(definitions|schemas)/(\w+)", json.dumps(part)))
 
 
 def manifest_path() -> Path:
@@ -189,6 +226,9 @@ def main() -> None:
     framework waits for a response, and to pass on what the framework still buffers.
     """
     arguments = parse_arguments(sys.argv[1:])
+    if arguments.command != "read":
+        # The others build much, throw nothing away and end: looking for garbage would take a tenth of their time.
+        gc.disable()
     # Or each worker prints a stack trace when the reader of our output has gone.
     logging.raiseExceptions = False
     # The framework sets it to a folder of its own, which is removed at the end; nobody else's is.
@@ -226,6 +266,7 @@ def _source_for(arguments: argparse.Namespace) -> SourceMessaging:
         config=SourceMessaging.read_config(given["config"]) if given.get("config") else None,
         catalog=SourceMessaging.read_catalog(given["catalog"]) if given.get("catalog") else None,
         state=SourceMessaging.read_state(given["state"]) if given.get("state") else None,
+        streams=() if arguments.command == "spec" else None,
     )
 
 

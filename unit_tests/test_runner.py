@@ -41,8 +41,11 @@ definitions:
         http_method: GET
       record_selector: {type: RecordSelector, extractor: {type: DpathExtractor, field_path: [rows]}}
 streams:
-  - {$ref: "#/definitions/stream", name: lists, $parameters: {endpoint: lists}}
-  - {$ref: "#/definitions/stream", name: slow, $parameters: {endpoint: slow}}
+  - type: ConditionalStreams
+    condition: "{{ true }}"
+    streams:
+    - {$ref: "#/definitions/stream", $parameters: {name: lists, endpoint: lists}}
+    - {$ref: "#/definitions/stream", $parameters: {name: slow, endpoint: slow}}
 spec:
   type: Spec
   connection_specification:

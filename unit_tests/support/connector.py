@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,9 @@ from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.models import AirbyteStateMessageSerializer, ConfiguredAirbyteCatalogSerializer
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_messaging import create_source
+from source_messaging import create_source, narrowed
+
+__all__ = ["Catalog", "Message", "State", "Sync", "catalog_of", "narrowed", "run"]
 
 Message = dict[str, Any]
 State = list[Message]
@@ -132,29 +133,3 @@ def _configured(stream: Message, mode: str) -> Message:
         "cursor_field": stream.get("default_cursor_field") or [],
         "primary_key": stream.get("source_defined_primary_key") or [],
     }
-
-
-def stream_name(manifest: Mapping[str, Any], row: Mapping[str, Any]) -> str:
-    """The name of the stream that a row of the manifest's table stands for."""
-    parameters = row.get("$parameters") or manifest["definitions"][row["$ref"].rpartition("/")[2]]["$parameters"]
-    return str(parameters["name"])
-
-
-def narrowed(manifest: Mapping[str, Any], streams: Sequence[str]) -> dict[str, Any]:
-    """The manifest with the rows of some streams and with what they refer to, which is read in a tenth of the time."""
-    blocks = [
-        block | {"streams": [row for row in block["streams"] if stream_name(manifest, row) in streams]}
-        for block in manifest["streams"]
-    ]
-    used: dict[str, dict[str, Any]] = {"definitions": {}, "schemas": {}}
-    missing = _references(blocks)
-    while missing:
-        section, name = missing.pop()
-        if name not in used[section]:
-            used[section][name] = manifest[section][name]
-            missing |= _references(manifest[section][name])
-    return {**manifest, **used, "streams": blocks}
-
-
-def _references(part: Any) -> set[tuple[str, str]]:
-    return set(re.findall(r"#/(definitions|schemas)/(\w+)", json.dumps(part)))
