@@ -4,22 +4,40 @@
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
 NEW_ENOUGH = import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
+CHECK_PYTHON = "$(or $(PYTHON),false)" -c '$(NEW_ENOUGH)' 2>/dev/null || { \
+	echo "Python 3.11 or newer (up to 3.14) is needed; name one with: make PYTHON=/path/to/python" >&2; exit 1; }
 WHICH = import sys; print(sys.base_prefix, sys.version_info[:3])
 BIN = .venv/bin
 READY = .venv/installed
 
+# PyAirbyte holds other packages back, and Python; the image's Python is 3.13.
+PYAIRBYTE = .venv-pyairbyte
+PYAIRBYTE_PYTHON ?= $(shell for python in python3.11 python3.12; do \
+	$$python -c '' 2>/dev/null && echo $$python && break; done)
+VENV_313 = .venv313
+PYTHON_313 ?= $(shell for python in python3.13 $(HOME)/.pyenv/versions/3.13*/bin/python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && echo $$python && break; done)
+
+UV = build/uv/bin/uv
+LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
+	--generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links
+
 CONFIG ?= secrets/config.json
-LOCK_PYTHON ?= python3.11
-PIP_TOOLS = pip-tools==7.6.2
+
+# Where this is set, each command would compile the framework anew, which takes seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sync sandbox test unit-tests lint format schemas docs lock clean
+.PHONY: help demo demo-loop sync sandbox test test-313 unit-tests lint format schemas docs bench audit lock clean
 
 help: ## show this list
-	@awk -F ' ## ' '/^[a-z]+:.* ## / {split($$1, t, ":"); printf "make %-8s %s\n", t[1], $$2}' Makefile
+	@awk -F ' ## ' '/^[a-z0-9-]+:.* ## / {split($$1, t, ":"); printf "make %-9s %s\n", t[1], $$2}' Makefile
 
 demo: $(READY) ## sync from a sandbox on this machine, no key needed; again to read what is new
 	@$(BIN)/python -m scripts.demo
+
+demo-loop: $(READY) ## send an event round: Segment → Courier → RudderStack, all on this machine
+	@$(BIN)/python -m scripts.loop
 
 sync: $(READY) ## sync with your own key: CONFIG=… [STREAMS=a,b] [CATALOG=…] [STATE=…] [OUT=….duckdb]
 	@$(BIN)/python -m scripts.sync --config "$(CONFIG)" $(if $(STREAMS),--streams "$(STREAMS)") \
@@ -28,11 +46,18 @@ sync: $(READY) ## sync with your own key: CONFIG=… [STREAMS=a,b] [CATALOG=…]
 sandbox: $(READY) ## run the sandbox that secrets/config.example.json points to
 	@$(BIN)/python -m sandbox --port 8642 --no-budgets
 
-test: $(READY) ## lint, check the types and run every test
+test: $(READY) $(PYAIRBYTE)/installed ## lint, check the types and run every test
 	@$(MAKE) --no-print-directory --jobs=2 lint unit-tests
 
 unit-tests: $(READY)
 	@$(BIN)/python -m pytest
+
+test-313: | $(UV) ## run every test on Python 3.13, the image's, where it can be had
+	@if test -z "$(PYTHON_313)"; then echo "There is no Python 3.13 here."; else \
+		"$(PYTHON_313)" -m venv $(VENV_313) && \
+		$(UV) pip install --quiet --python $(VENV_313)/bin/python --require-hashes -r requirements/dev.lock && \
+		$(VENV_313)/bin/pip install -qq --no-input --no-build-isolation --no-deps --editable . && \
+		$(VENV_313)/bin/python -m pytest; fi
 
 lint: $(READY) ## lint and check the types
 	@$(BIN)/ruff check
@@ -45,30 +70,46 @@ format: $(READY) ## bring the code into its usual form
 schemas: $(READY) ## write the schemas into manifest.yaml, after a change in schemas/
 	@$(BIN)/python -m scripts.schemas
 
-docs: $(READY) ## write docs/streams.md, after a change of the streams
+docs: $(READY) ## write docs/streams.md and docs/erd.md, after a change of the streams
 	@$(BIN)/python -m scripts.streams
+	@$(BIN)/python -m scripts.diagram
 
-lock: ## resolve the pinned dependencies anew (takes minutes)
-	@$(LOCK_PYTHON) -m venv build/lock
-	@build/lock/bin/pip install --quiet --disable-pip-version-check $(PIP_TOOLS)
-	@CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/pip-compile --quiet --upgrade --generate-hashes \
-		--allow-unsafe --strip-extras --extra dev --extra demo --no-emit-index-url --no-emit-trusted-host \
-		--no-emit-find-links --output-file requirements/dev.lock pyproject.toml
+bench: $(READY) ## measure against other connectors and write benchmarks/RESULTS.md (takes half an hour)
+	@$(BIN)/python -m benchmarks
+
+audit: $(READY) ## look the dependencies up among known vulnerabilities (asks a public database)
+	@"$(PYTHON)" -m venv build/audit && build/audit/bin/pip install -qq --disable-pip-version-check pip-audit
+	@build/audit/bin/pip-audit --require-hashes --disable-pip -r requirements/dev.lock
+
+lock: | $(UV) ## resolve the pinned dependencies anew
+	@$(LOCK) --extra dev --extra demo --output-file requirements/dev.lock pyproject.toml
+	@$(LOCK) --extra pyairbyte --output-file requirements/pyairbyte.lock pyproject.toml
+	@echo uv | $(LOCK) --output-file requirements/tools.lock -
 
 clean: ## remove everything that make has made, but not what `make sync` has loaded
-	@rm -rf .venv .demo build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv $(PYAIRBYTE) $(VENV_313) .demo .tmp build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A .venv of another Python would end up half of each. Not compiling what is installed saves half a minute; Python
-# compiles what it imports.
-$(READY): requirements/dev.lock
-	@"$(or $(PYTHON),false)" -c '$(NEW_ENOUGH)' 2>/dev/null || { \
-		echo "Python 3.11 or newer (up to 3.14) is needed; name one with: make PYTHON=/path/to/python" >&2; exit 1; }
+# A .venv of another Python would end up half of each.
+$(READY): requirements/dev.lock | $(UV)
+	@$(CHECK_PYTHON)
 	@test ! -e $(BIN)/python || test "$$($(BIN)/python -c '$(WHICH)' 2>&1)" = "$$("$(PYTHON)" -c '$(WHICH)')" || { \
 		echo ".venv was made with another Python; make clean removes it" >&2; exit 1; }
 	@echo "Installing pinned packages into .venv (once, about a minute) …"
 	@"$(PYTHON)" -m venv .venv
-	@$(BIN)/pip install -qq --disable-pip-version-check --no-input --no-compile --require-hashes \
-		-r requirements/dev.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-input --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(PYAIRBYTE)/installed: requirements/pyairbyte.lock | $(UV)
+	@if test -z "$(PYAIRBYTE_PYTHON)"; then echo "There is no Python 3.11 or 3.12 for PyAirbyte; its test is skipped."; else \
+		"$(PYAIRBYTE_PYTHON)" -m venv $(PYAIRBYTE) && \
+		$(UV) pip install --quiet --python $(PYAIRBYTE)/bin/python --require-hashes -r requirements/pyairbyte.lock && \
+		touch $@; fi
+
+# Installs in seconds what pip takes two minutes for.
+$(UV): requirements/tools.lock
+	@$(CHECK_PYTHON)
+	@"$(PYTHON)" -m venv build/uv
+	@build/uv/bin/pip install -qq --disable-pip-version-check --no-input --require-hashes -r requirements/tools.lock
 	@touch $@

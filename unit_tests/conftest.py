@@ -15,7 +15,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
 import source_messaging
 from sandbox import Sandbox, serve
 from unit_tests.support.clock import VirtualClock
-from unit_tests.support.connector import State, Sync, catalog_of, narrowed, run
+from unit_tests.support.connector import State, Sync, catalog_of, run
 from unit_tests.support.exports import Engine
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
@@ -100,7 +100,7 @@ def manifest(whole_manifest: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def command(tmp_path: Path, manifest: dict[str, Any]) -> Iterator[Command]:
     """Runs `spec`, `check` or `discover`, with no more streams in the table than `check` tries, to save time."""
-    tried = narrowed(manifest, manifest["check"]["stream_names"])
+    tried = source_messaging.narrowed(manifest, manifest["check"]["stream_names"])
     with mock.patch.object(source_messaging, "load_manifest", return_value=tried):
         yield lambda *arguments: run(tmp_path, *arguments)
 

@@ -23,7 +23,7 @@ from sandbox import Sandbox
 from sandbox.iterable import data_types
 from sandbox.iterable.timestamps import epoch_seconds, spelt
 from unit_tests.support.clock import VirtualClock
-from unit_tests.support.connector import Catalog, State, Sync, narrowed, run
+from unit_tests.support.connector import Catalog, State, Sync, run
 
 FACTS = Path(__file__).parent / "data" / "airbyte_source_iterable.json"
 PEER = json.loads(FACTS.read_text(encoding="utf-8"))
@@ -69,7 +69,7 @@ Reading = Callable[..., Sync]
 def read(tmp_path: Path, manifest: dict[str, Any]) -> Reading:
     """Reads the streams that states are given for, as a platform goes on after changing the image."""
     def read(config: dict[str, Any], states: Mapping[str, Mapping[str, Any]]) -> Sync:
-        table = narrowed(manifest, list(states))
+        table = source_messaging.narrowed(manifest, list(states))
         with mock.patch.object(source_messaging, "load_manifest", return_value=table):
             return run(tmp_path, "read", MINIMAL | config, peer_catalog(states), as_state(states))
 

@@ -27,7 +27,6 @@ from scripts.console import Console
 from scripts.syncing import Job, sync
 from unit_tests.conftest import NOW
 from unit_tests.support.clock import VirtualClock
-from unit_tests.support.connector import narrowed
 
 PAGE = streams.ROOT / "docs" / "sql.md"
 # Title and query.
@@ -110,7 +109,7 @@ def tables() -> tuple[str, ...]:
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
     folder = tmp_path_factory.mktemp("sql")
-    table = narrowed(source_messaging.load_manifest(), [*tables(), "lists", "email_send", "messages"])
+    table = source_messaging.narrowed(source_messaging.load_manifest(), [*tables(), "lists", "email_send", "messages"])
     with VirtualClock(NOW).running() as clock, mock.patch.object(source_messaging, "load_manifest", return_value=table):
         sandbox = Sandbox(anchor=NOW.date(), clock=clock.now, budgets=False)
         sandbox.iterable.add_events("emailUnSubscribe", LEAVING)
