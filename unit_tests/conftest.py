@@ -11,6 +11,7 @@ from unittest import mock
 import pytest
 from airbyte_cdk.sources.declarative import concurrent_declarative_source
 from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
+from pyrate_limiter.abstracts import BucketFactory
 
 import source_messaging
 from sandbox import Sandbox, serve
@@ -29,6 +30,13 @@ def _components_described_once() -> Iterator[None]:
     module = concurrent_declarative_source
     described = functools.cache(module.get_declarative_component_schema)
     with mock.patch.object(module, "get_declarative_component_schema", described):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_tidying_of_budgets() -> Iterator[None]:
+    """A budget has a thread of its own for ever, which drops what it need not remember; thousands are too many."""
+    with mock.patch.object(BucketFactory, "schedule_leak"):
         yield
 
 

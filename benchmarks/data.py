@@ -1,0 +1,200 @@
+"""Rows to read, in files: rendered once before anything is measured, so that handing them out costs nothing.
+
+Rows are the sandbox's, drawn from a pool; their moments, spread evenly over `SPAN`, and their ids are their own.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
+from math import ceil
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import orjson
+
+from sandbox.courier.message_log import DETAILS_ONLY, HIDDEN
+from sandbox.courier.seed import sent
+from sandbox.iterable.seed import history, people
+from sandbox.iterable.timestamps import spelt
+
+SPAN: Final = timedelta(days=90)
+POOL: Final = 2_000  # rows that differ in more than their moment and their ids
+PIECE: Final = 1 << 20  # bytes handed out at a time
+LISTS: Final = 10  # so many lists share the members
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Period:
+    """[first, first + SPAN), in epoch seconds."""
+
+    first: int
+
+    @classmethod
+    def until_yesterday(cls) -> Period:
+        midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        return cls(int((midnight - timedelta(days=1) - SPAN).timestamp()))
+
+    @property
+    def seconds(self) -> int:
+        return int(SPAN.total_seconds())
+
+    @property
+    def start_date(self) -> str:
+        return _spelled(self.first)
+
+    @property
+    def end_date(self) -> str:
+        return _spelled(self.first + self.seconds)
+
+    def moment(self, number: int, rows: int) -> int:
+        """When the row at a place among so many happened."""
+        return self.first + number * self.seconds // rows
+
+    def place(self, moment: float, rows: int) -> int:
+        """The place of the first row at or after a moment."""
+        return min(rows, max(0, ceil((moment - self.first) * rows / self.seconds)))
+
+
+def _spelled(moment: int) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+class RowFile:
+    """Lines in a file, by place."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._offsets = array("Q")
+        offsets = _offsets_of(path)
+        with offsets.open("rb") as file:
+            self._offsets.fromfile(file, offsets.stat().st_size // self._offsets.itemsize)
+        with path.open("rb") as file:
+            self._bytes = mmap(file.fileno(), 0, access=ACCESS_READ)
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def pieces(self, first: int, after: int) -> Iterator[bytes]:
+        """The lines [first, after), cut anywhere."""
+        end = self._offsets[after]
+        for start in range(self._offsets[first], end, PIECE):
+            yield self._bytes[start : min(end, start + PIECE)]
+
+    def lines(self, first: int, after: int) -> list[bytes]:
+        return [self._bytes[self._offsets[n] : self._offsets[n + 1]] for n in range(first, after)]
+
+    @classmethod
+    def write(cls, path: Path, lines: Iterator[bytes]) -> RowFile:
+        offsets = array("Q", [0])
+        with path.open("wb") as file:
+            while block := list(islice(lines, POOL)):
+                for line in block:
+                    offsets.append(offsets[-1] + len(line))
+                file.write(b"".join(block))
+        with _offsets_of(path).open("wb") as file:
+            offsets.tofile(file)
+        return cls(path)
+
+
+def _offsets_of(path: Path) -> Path:
+    return path.with_suffix(".offsets")
+
+
+def render(kind: str, rows: int, period: Period, folder: Path) -> RowFile:
+    """So many rows of a kind, in a file of that folder."""
+    return RowFile.write(folder / f"{kind}-{rows}.lines", _RENDERERS[kind](rows, period))
+
+
+# What stands in a row of the pool for its moment and for its number.
+MOMENT, IDENTITY = "2001-01-01 00:00:00 +00:00", "identity-of-the-row"
+
+
+def _email_send(rows: int, period: Period) -> Iterator[bytes]:
+    chance = Random("benchmark")
+    users = people.users(date(2026, 1, 1))
+    pool = [_email(number, users[number % len(users)], chance) for number in range(POOL)]
+    return _numbered(pool, rows, period)
+
+
+ORDER: Final = (
+    '{"orderId":"A-17","currency":"EUR","total":59.9,"items":[{"sku":"sku-1","name":"Mug","price":14.95,'
+    '"quantity":2},{"sku":"sku-9","name":"Lamp","price":30.0,"quantity":1}],"giftWrap":false}'
+)
+
+
+def _email(number: int, user: Row, chance: Random) -> Row:
+    """A row of about 600 bytes; every other one was sent about an order."""
+    row = history.row("emailSend", number, 1.6e9 + number, user, chance)
+    own = {"createdAt": MOMENT, "messageId": IDENTITY}
+    return row | own | {"transactionalData": ORDER if number % 2 else "{}"}
+
+
+def _users(rows: int, period: Period) -> Iterator[bytes]:
+    drawn = people.users(date(2026, 1, 1))
+    pool = [_profile(number, drawn[number % len(drawn)]) for number in range(POOL)]
+    return _numbered(pool, rows, period)
+
+
+def _profile(number: int, user: Row) -> Row:
+    """A profile of about a kilobyte, with fields of the project's own making."""
+    own = {
+        "profileUpdatedAt": MOMENT,
+        "email": f"{IDENTITY}@example.com",
+        "itblUserId": f"00000000-{IDENTITY}",
+        "plan": ("free", "pro", "team")[number % 3],
+        "seats": number % 40,
+        "balance": number / 10,
+        "isBeta": number % 7 == 0,
+        "lastOrder": {"id": f"order-{number}", "total": 59.9, "currency": "EUR", "items": ["sku-1", "sku-9"]},
+        "favourites": ["mugs", "lamps", "books"][: number % 4],
+        "company name": f"Company {number} & Sons",
+        "utm_source": "newsletter",
+        "utm_campaign": f"spring-{number % 12}",
+        "lastLoginAt": "2025-03-02 09:15:04 +00:00",
+        "score.churn": 0.25 + number % 50 / 100,
+        "notes": None,
+    }
+    return user | own
+
+
+def _numbered(pool: Sequence[Row], rows: int, period: Period) -> Iterator[bytes]:
+    """Rows of the pool, round and round, each with its moment and its number in place of the marks."""
+    lines = [orjson.dumps(row) + b"\n" for row in pool]
+    moment, identity = MOMENT.encode(), IDENTITY.encode()
+    for number in range(rows):
+        spelled = spelt(period.moment(number, rows)).encode()
+        yield lines[number % len(lines)].replace(moment, spelled).replace(identity, b"%032x" % _scattered(number))
+
+
+def _scattered(number: int) -> int:
+    """128 bits that look like chance: ids of noughts would be taken for long numbers."""
+    return (number + 1) * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 128)
+
+
+def _list_users(rows: int, _period: Period) -> Iterator[bytes]:
+    return (b"reader%07d@example.net\n" % number for number in range(rows))
+
+
+def _messages(rows: int, period: Period) -> Iterator[bytes]:
+    """The newest first, as Courier lists them."""
+    for number in reversed(range(rows)):
+        enqueued = period.moment(number, rows) * 1000 + number % 1000
+        message = sent.message(number, enqueued, sent.STATUSES[number % len(sent.STATUSES)])
+        shown = {name: value for name, value in message.items() if name not in HIDDEN | DETAILS_ONLY}
+        yield orjson.dumps(shown) + b"\n"
+
+
+_RENDERERS: Final[Mapping[str, Callable[[int, Period], Iterator[bytes]]]] = {
+    "email_send": _email_send,
+    "users": _users,
+    "list_users": _list_users,
+    "messages": _messages,
+}
