@@ -555,6 +555,8 @@ class ExportWindowRetriever(SimpleRetriever):
     job_starter: Requester | None = None
     job_requester: Requester | None = None
 
+    ROWS_AT_A_TIME = 2000
+
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
         self.log_formatter = self._pages = BuilderPages(self.name)
@@ -617,8 +619,13 @@ class ExportWindowRetriever(SimpleRetriever):
     def _rows(self, copy: "WindowCopy", records_schema: Mapping[str, Any], window: Window) -> Iterable[Record]:
         name = self.name
         # Without a slice: a row must never move the state, which is a window's end and nothing else.
-        for record in self._parse_response(copy.as_reply(), records_schema, window.to_slice()):
-            yield Record(record.data, name)
+        rows = (
+            Record(record.data, name)
+            for record in self._parse_response(copy.as_reply(), records_schema, window.to_slice())
+        )
+        # Some at a time: handed on one by one, they wake the thread that prints for each, which costs a seventh more.
+        while some := list(itertools.islice(rows, self.ROWS_AT_A_TIME)):
+            yield from some
 
 
 class BuilderPages:
