@@ -1002,13 +1002,17 @@ class ExportJobs:
         return cast(Row, reply.json()) if reply is not None else {}
 
     def _download(self, job: ExportJob, name: str, after: str, copy: WindowCopy, address: str) -> None:
-        """Append a file; one that breaks off or whose address has expired is asked for again by the same page."""
+        """Append a file; one that breaks off or whose address has expired is asked for again by the same page.
+
+        A last line that is no JSON may mean that the file is not whole; after the last try it counts as a bad line.
+        """
         failure = self._append(address, copy)
         for tries in range(1, self.DOWNLOADS):
             if failure is None:
                 return
             time.sleep(min(self.LONGEST_WAIT, self.FIRST_WAIT * 2 ** (tries - 1)))
-            failure = self._append(self._files(job, after).files.get(name, address), copy)
+            address = self._files(job, after).files.get(name, address)
+            failure = self._append(address, copy, whole_lines=tries < self.DOWNLOADS - 1)
         if failure is not None:
             raise AirbyteTracedException(
                 message=f"A file of the export of stream {self.stream} could not be had in {self.DOWNLOADS} tries "
@@ -1016,12 +1020,12 @@ class ExportJobs:
                 failure_type=FailureType.transient_error,
             )
 
-    def _append(self, address: str, copy: WindowCopy) -> str | None:
+    def _append(self, address: str, copy: WindowCopy, whole_lines: bool = True) -> str | None:
         """Append the file at an address; what went wrong, if anything, in words that do not hold the address."""
         try:
             with requests.get(address, stream=True, timeout=self.TIMEOUTS) as reply:
                 reply.raise_for_status()
-                copy.add(reply)
+                copy.add(reply, whole_lines)
         except requests.RequestException as failure:
             return f"HTTP {failure.response.status_code}" if failure.response is not None else type(failure).__name__
         return None

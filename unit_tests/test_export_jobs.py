@@ -19,7 +19,7 @@ import pytest
 
 import components
 from sandbox import Sandbox, serve
-from sandbox.faults import Answer, Cut, Fault, Reset, Stall
+from sandbox.faults import Answer, Cut, Fault, Mangle, Reset, Stall
 from sandbox.iterable.jobs import Cancelled, Failed, Fate, Jobs, Paused, Restarted, Stuck, Truncated
 from sandbox.messages import Request
 from unit_tests.conftest import Command, Syncing
@@ -245,6 +245,19 @@ def test_a_file_that_cannot_be_had_ends_the_stream_without_a_word_of_its_address
     said = json.dumps(synced.messages) + "".join(synced.logs) + "".join(capfd.readouterr())
     assert "export-storage" not in said
     assert "signature" not in said
+
+
+def test_a_file_that_really_ends_in_a_line_of_garbage_costs_that_line_alone(
+    a_row_a_day: Sandbox, jobs: Jobs, sync: Syncing
+) -> None:
+    jobs.rows_per_file = 30
+    a_row_a_day.faults.add(Fault(FILES, Mangle(garbage_every=30), times=None))
+
+    synced = sync("email_send")
+
+    assert len(set(held(a_row_a_day)) - set(delivered(synced))) == 2
+    for lines in (30, 43):
+        assert f"email_send: 1 of {lines} lines of an export are not JSON and left out." in synced.logs
 
 
 def test_an_expired_address_is_asked_for_again(a_row_a_day: Sandbox, jobs: Jobs, sync: Syncing) -> None:
