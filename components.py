@@ -23,7 +23,8 @@
 | MetricsCsv            | extractor            | columns that differ from reply to reply, numbers as numbers       |
 | SchemaColumns         | schema_normalization | every value fits its column; all else goes into `data`            |
 
-The order of the file follows the data: instants, configuration, state, transport, windows, children, rows, columns.
+The order of the file follows the data: instants, configuration, state, transport, windows, export jobs, children, rows,
+columns.
 """
 
 import csv

@@ -340,7 +340,7 @@ def _call_off_jobs() -> None:
 
 
 def _remove_temporary_files() -> None:
-    """Removes the framework's folder of this run, which holds a copy of the configuration with its key."""
+    """Removes the framework's folder of this run, which may hold copies of replies."""
     folder = os.environ.get(ENV_REQUEST_CACHE_PATH)
     if folder:
         shutil.rmtree(folder, ignore_errors=True)
