@@ -214,7 +214,8 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
 def test_every_make_target_that_is_named_exists(name: str) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z][a-z0-9-]*):", makefile, re.MULTILINE))
-    commands = re.findall(r"(?:`|^\$ )make ((?:[a-z][a-z0-9-]*\b(?!=) ?)+)", PAGES[name].read_text("utf-8"), re.MULTILINE)
+    page = PAGES[name].read_text(encoding="utf-8")
+    commands = re.findall(r"(?:`|^\$ )make ((?:[a-z][a-z0-9-]*\b(?!=) ?)+)", page, re.MULTILINE)
 
     assert {target for command in commands for target in command.split()} - targets == set()
 
