@@ -14,7 +14,7 @@ import pytest
 from sandbox import Sandbox, serve
 from scripts.streams import MANIFEST, ROOT
 from unit_tests.support.connector import Sync, catalog_of
-from unit_tests.support.exports import delivered, held, rows_every
+from unit_tests.support.exports import delivered, held, small_sandbox
 
 RUNNER = Path(sys.executable).with_name("source-declarative-manifest")
 UNSAFE = "AIRBYTE_ENABLE_UNSAFE_CODE"
@@ -24,13 +24,7 @@ Run = Callable[..., Ran]
 
 @pytest.fixture(scope="module")
 def sandbox() -> Sandbox:
-    """A project with ten days of one e-mail an hour, and a workspace with three messages."""
-    sandbox = Sandbox(budgets=False, seed=False)
-    now = datetime.now(UTC).replace(tzinfo=None, microsecond=0) - timedelta(minutes=10)
-    sandbox.iterable.lists = [{"id": 7, "name": "VIP"}]
-    sandbox.iterable.add_events("emailSend", rows_every(timedelta(hours=1), now - timedelta(days=10), now))
-    sandbox.courier.messages = [{"id": f"1-{number}", "enqueued": 1_750_000_000_000 + number} for number in range(3)]
-    return sandbox
+    return small_sandbox()
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from scripts import streams
 from scripts.streams import ROOT
 from unit_tests.support import image as layout
 from unit_tests.support.connector import Sync, catalog_of
-from unit_tests.support.exports import delivered, held, rows_every
+from unit_tests.support.exports import delivered, held, small_sandbox
 from unit_tests.support.image import Container, Image
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -119,13 +119,7 @@ def test_an_instruction_that_the_layout_would_miss_is_refused(instruction: str) 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Sandbox:
-    """A project with ten days of one e-mail an hour, and a workspace with three messages."""
-    sandbox = Sandbox(budgets=False, seed=False)
-    now = datetime.now(UTC).replace(tzinfo=None, microsecond=0) - timedelta(minutes=10)
-    sandbox.iterable.lists = [{"id": 7, "name": "VIP"}]
-    sandbox.iterable.add_events("emailSend", rows_every(timedelta(hours=1), now - timedelta(days=10), now))
-    sandbox.courier.messages = [{"id": f"1-{number}", "enqueued": 1_750_000_000_000 + number} for number in range(3)]
-    return sandbox
+    return small_sandbox()
 
 
 @pytest.fixture(scope="module")
