@@ -129,6 +129,21 @@ def test_the_state_stays_when_a_later_page_fails(sandbox: Sandbox, sync: Syncing
     )
 
 
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 1, 3), (2, 3, 1)])
+def test_the_state_moves_to_the_newest_message_wherever_it_stands(
+    sandbox: Sandbox, sync: Syncing, order: tuple[int, ...]
+) -> None:
+    rows = [message(number, days_ago=number) for number in order]
+    undated = {"id": "m0", "status": "SENT", "recipientId": "user-0"}
+    listing = {"paging": {"more": False}, "results": [*rows[:2], undated, *rows[2:]]}
+    sandbox.faults.add(Fault("^/messages$", Answer(200, listing)))
+
+    synced = sync("messages")
+
+    assert sorted(row["id"] for row in synced.records["messages"]) == ["m0", "m1", "m2", "m3"]
+    assert synced.states["messages"][-1] == {"enqueued": str(NOON - DAY * 1000)}
+
+
 def test_every_status_passes_known_or_not(sandbox: Sandbox, sync: Syncing) -> None:
     statuses = [
         "CANCELED", "CLICKED", "DELAYED", "DELIVERED", "DIGESTED", "ENQUEUED", "FILTERED", "OPENED", "ROUTED", "SENT",
