@@ -91,7 +91,7 @@ clean: ## remove everything that make has made, but not what `make sync` has loa
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A .venv of another Python would end up half of each.
-$(READY): requirements/dev.lock | $(UV)
+$(READY): requirements/dev.lock pyproject.toml | $(UV)
 	@$(CHECK_PYTHON)
 	@test ! -e $(BIN)/python || test "$$($(BIN)/python -c '$(WHICH)' 2>&1)" = "$$("$(PYTHON)" -c '$(WHICH)')" || { \
 		echo ".venv was made with another Python; make clean removes it" >&2; exit 1; }

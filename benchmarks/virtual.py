@@ -23,13 +23,14 @@ from random import Random
 from typing import Any, Final
 from unittest import mock
 
-import source_messaging
+import source_messaging_runner as runner
 from benchmarks.outcomes import Outcome
 from benchmarks.source import configured
 from components import WindowPace
 from sandbox import Sandbox, serve
 from sandbox.iterable import data_types
 from sandbox.iterable.seed import history, people
+from source_messaging import load_manifest
 from unit_tests.support.clock import VirtualClock
 from unit_tests.support.connector import State, Sync, run
 
@@ -101,8 +102,8 @@ def _sync(scenario: Scenario, address: str, api_key: str) -> Sync:
     catalog = {"streams": [configured({"name": name, "supported_sync_modes": modes}) for name in scenario.streams]}
     start_date = f"{scenario.start:%Y-%m-%dT%H:%M:%SZ}"
     config = {"api_key": api_key, "api_url": address, "start_date": start_date, **scenario.options}
-    table = source_messaging.narrowed(_manifest(), scenario.streams)
-    narrow = mock.patch.object(source_messaging, "load_manifest", return_value=table)
+    table = runner.narrowed(_manifest(), scenario.streams)
+    narrow = mock.patch.object(runner, "load_manifest", return_value=table)
     with tempfile.TemporaryDirectory() as folder, narrow:
         synced = run(Path(folder), "read", config, catalog, scenario.state)
     if synced.errors or synced.crash:
@@ -124,12 +125,12 @@ def least_windows(span: timedelta) -> int:
 def export_streams() -> list[str]:
     """The streams that the manifest's table makes of the family of exports, in its order."""
     rows = [row for block in _manifest()["streams"] for row in block["streams"]]
-    return [source_messaging.stream_name(_manifest(), row) for row in rows if row["$ref"] == "#/definitions/export"]
+    return [runner.stream_name(_manifest(), row) for row in rows if row["$ref"] == "#/definitions/export"]
 
 
 @cache
 def _manifest() -> dict[str, Any]:
-    return source_messaging.load_manifest()
+    return load_manifest()
 
 
 def _state(stream: str) -> Row:

@@ -13,8 +13,9 @@ from airbyte_cdk.sources.declarative import concurrent_declarative_source
 from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
 from pyrate_limiter.abstracts import BucketFactory
 
-import source_messaging
+import source_messaging_runner as runner
 from sandbox import Sandbox, serve
+from source_messaging import load_manifest
 from unit_tests.support.clock import VirtualClock
 from unit_tests.support.connector import State, Sync, catalog_of, run
 from unit_tests.support.exports import Engine
@@ -96,7 +97,7 @@ def discovered(tmp_path_factory: pytest.TempPathFactory) -> Sync:
 
 @pytest.fixture(scope="session")
 def whole_manifest() -> dict[str, Any]:
-    return source_messaging.load_manifest()
+    return load_manifest()
 
 
 @pytest.fixture
@@ -108,8 +109,8 @@ def manifest(whole_manifest: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def command(tmp_path: Path, manifest: dict[str, Any]) -> Iterator[Command]:
     """Runs `spec`, `check` or `discover`, with no more streams in the table than `check` tries, to save time."""
-    tried = source_messaging.narrowed(manifest, manifest["check"]["stream_names"])
-    with mock.patch.object(source_messaging, "load_manifest", return_value=tried):
+    tried = runner.narrowed(manifest, manifest["check"]["stream_names"])
+    with mock.patch.object(runner, "load_manifest", return_value=tried):
         yield lambda *arguments: run(tmp_path, *arguments)
 
 
@@ -125,7 +126,7 @@ def sync(
     def read(*streams: str, state: State | None = None, fails: bool = False, **options: Any) -> Sync:
         configured = catalog_of(discovered, streams or None, options.pop("mode", "incremental"))
         settings = config | options.pop("config", {})
-        with mock.patch.object(source_messaging, "load_manifest", return_value=manifest):
+        with mock.patch.object(runner, "load_manifest", return_value=manifest):
             synced = run(tmp_path, "read", settings, configured, state, **options)
         assert bool(synced.errors or synced.crash) == fails, [error["message"] for error in synced.errors.values()]
         return synced

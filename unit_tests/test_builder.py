@@ -19,7 +19,7 @@ from airbyte_cdk.sources.declarative.parsers.custom_code_compiler import (
 )
 from fastapi.testclient import TestClient
 
-import source_messaging
+import source_messaging_runner as runner
 from sandbox import Sandbox
 from scripts import streams
 from unit_tests.support.connector import Message, Sync
@@ -98,7 +98,7 @@ def read(ask: Ask, manifest: Message, settings: dict[str, Any]) -> Ask:
     """Test-reads a stream: its slices, each with its pages. The table has no other streams, to save time."""
 
     def test_read(stream: str, state: Any = ()) -> Message:
-        table = source_messaging.narrowed(manifest, [stream])
+        table = runner.narrowed(manifest, [stream])
         answer = ask(injected(table, settings, __command="test_read"), stream, state)
         assert [log for log in answer["logs"] if log["level"] in ("ERROR", "FATAL")] == []
         return answer
@@ -284,7 +284,7 @@ def send(server: TestClient, manifest: Message) -> Ask:
 @pytest.fixture
 def tried(manifest: Message) -> Message:
     """The manifest with the streams that `check` tries."""
-    return source_messaging.narrowed(manifest, manifest["check"]["stream_names"])
+    return runner.narrowed(manifest, manifest["check"]["stream_names"])
 
 
 def test_the_manifest_server_checks_a_connection(
@@ -319,7 +319,7 @@ def test_the_manifest_server_discovers_what_the_source_does(
 def test_the_manifest_server_reads_with_components_that_come_with_the_request(
     send: Ask, manifest: Message, settings: dict[str, Any]
 ) -> None:
-    sent = source_messaging.narrowed(manifest, ["lists"])
+    sent = runner.narrowed(manifest, ["lists"])
 
     answer = send("test_read", sent, config=settings, stream_name="lists", custom_components_code=COMPONENTS)
 

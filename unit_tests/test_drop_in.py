@@ -18,10 +18,11 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from requests_mock import Mocker
 
-import source_messaging
+import source_messaging_runner as runner
 from sandbox import Sandbox
 from sandbox.iterable import data_types
 from sandbox.iterable.timestamps import epoch_seconds, spelt
+from source_messaging import load_manifest
 from unit_tests.support.clock import VirtualClock
 from unit_tests.support.connector import Catalog, State, Sync, run
 
@@ -69,7 +70,7 @@ Reading = Callable[..., Sync]
 def read(tmp_path: Path, manifest: dict[str, Any]) -> Reading:
     """Reads the streams that states are given for, as a platform goes on after changing the image."""
     def read(config: dict[str, Any], states: Mapping[str, Mapping[str, Any]]) -> Sync:
-        with mock.patch.object(source_messaging, "load_manifest", return_value=manifest):
+        with mock.patch.object(runner, "load_manifest", return_value=manifest):
             return run(tmp_path, "read", MINIMAL | config, peer_catalog(states), as_state(states))
 
     return read
@@ -91,14 +92,14 @@ def configurations() -> Iterator[dict[str, Any]]:
 
 
 def test_every_configuration_of_the_other_connector_is_accepted() -> None:
-    specification = source_messaging.load_manifest()["spec"]["connection_specification"]
+    specification = load_manifest()["spec"]["connection_specification"]
     for config in configurations():
         jsonschema.validate(config, PEER["spec"])  # or the test would prove nothing
         jsonschema.validate(config, specification)
 
 
 def test_the_fields_mean_what_they_meant() -> None:
-    ours = source_messaging.load_manifest()["spec"]["connection_specification"]
+    ours = load_manifest()["spec"]["connection_specification"]
     facts = ("type", "enum", "default", "minimum", "airbyte_secret", "format", "pattern")
 
     assert set(ours["required"]) <= set(PEER["spec"]["required"])

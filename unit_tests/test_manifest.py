@@ -27,7 +27,7 @@ from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import M
 from airbyte_cdk.sources.streams.call_rate import CallRateLimitHit, HttpAPIBudget
 from airbyte_cdk.utils.yaml_loader import safe_load_yaml
 
-import source_messaging
+import source_messaging_runner as runner
 from scripts import schemas, streams
 
 TEXT = streams.MANIFEST.read_text(encoding="utf-8")
@@ -56,7 +56,7 @@ def framework() -> dict[str, Any]:
 
 @cache
 def hooks() -> ModuleType:
-    source_messaging.register_components()
+    runner.register_components()
     import components  # noqa: PLC0415 - the very module that the manifest's class names mean
 
     return components

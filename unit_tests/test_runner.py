@@ -17,9 +17,10 @@ from typing import Any, Self
 
 import pytest
 
-import source_messaging
+import source_messaging_runner as runner
 
-ROOT = Path(source_messaging.__file__).parent
+ROOT = Path(runner.__file__).parent
+MODULES = ("components.py", "source_messaging.py", "source_messaging_runner.py")
 KEY = "a-key-nobody-may-see"
 
 # Two streams: `lists` answers at once, `slow` never does.
@@ -97,7 +98,8 @@ def installed(tmp_path: Path) -> Path:
     """The runner beside a manifest of its own, as another checkout would have it."""
     folder = tmp_path / "installed"
     folder.mkdir()
-    shutil.copy(ROOT / "source_messaging.py", folder)
+    for name in ("source_messaging.py", "source_messaging_runner.py"):
+        shutil.copy(ROOT / name, folder)
     (folder / "manifest.yaml").write_text(MANIFEST, encoding="utf-8")
     return folder / "source_messaging.py"
 
@@ -132,7 +134,7 @@ def server() -> Iterator[str]:
 
 def run(capfd: pytest.CaptureFixture[str], *arguments: str) -> Ran:
     """Runs a command in this process."""
-    exit_code = source_messaging.run(source_messaging.parse_arguments(list(arguments)))
+    exit_code = runner.run(runner.parse_arguments(list(arguments)))
     out, err = capfd.readouterr()
     return Ran(exit_code, out, err)
 
@@ -218,9 +220,9 @@ def test_a_configuration_that_cannot_work_is_told_in_its_own_words_without_the_k
     files: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(**_: Any) -> None:
-        raise source_messaging.config_error(f"Fill in `start_date`; the key {KEY} alone is not enough.")
+        raise runner.config_error(f"Fill in `start_date`; the key {KEY} alone is not enough.")
 
-    monkeypatch.setattr(source_messaging, "SourceMessaging", _reader_that(refuse))
+    monkeypatch.setattr(runner, "SourceMessaging", _reader_that(refuse))
     told = "Fill in `start_date`; the key **** alone is not enough."
     config = str(files / "config.json")
 
@@ -242,7 +244,7 @@ def test_a_bug_comes_as_a_message_with_its_stack_trace(
     def fail(**_: Any) -> None:
         raise KeyError("nobody's fault")
 
-    monkeypatch.setattr(source_messaging, "SourceMessaging", _reader_that(fail))
+    monkeypatch.setattr(runner, "SourceMessaging", _reader_that(fail))
 
     ran = run(capfd, "discover", "--config", str(files / "config.json"))
 
@@ -252,10 +254,10 @@ def test_a_bug_comes_as_a_message_with_its_stack_trace(
     assert (ran.exit_code, ran.stderr) == (1, "")
 
 
-def _reader_that(constructs: Any) -> type[source_messaging.SourceMessaging]:
+def _reader_that(constructs: Any) -> type[runner.SourceMessaging]:
     """The source's class, whose construction does something else."""
 
-    class Reader(source_messaging.SourceMessaging):
+    class Reader(runner.SourceMessaging):
         def __new__(cls, **keywords: Any) -> Self:
             constructs(**keywords)
             raise AssertionError("constructed")
@@ -271,13 +273,13 @@ def test_every_problem_of_the_command_line_is_a_usage_error(capsys: pytest.Captu
         ["check", "--config", "c", "--manifest-path", "m"],
     ):
         with pytest.raises(SystemExit) as exit_:
-            source_messaging.parse_arguments(arguments)
+            runner.parse_arguments(arguments)
         assert exit_.value.code == 2
     assert "this command has its own" in capsys.readouterr().err
 
 
 def test_the_source_is_there_for_tests_without_a_configuration() -> None:
-    specification = source_messaging.create_source().spec(logging.getLogger("airbyte"))
+    specification = runner.create_source().spec(logging.getLogger("airbyte"))
 
     assert specification.connectionSpecification["properties"]["api_key"]["airbyte_secret"] is True
 
@@ -298,7 +300,7 @@ def test_a_manifest_in_the_working_directory_is_not_the_connector(installed: Pat
 def test_the_wheel_brings_all_that_the_command_needs(tmp_path: Path) -> None:
     project = tmp_path / "project"
     project.mkdir()
-    for name in ("pyproject.toml", "LICENSE", "source_messaging.py", "components.py", "manifest.yaml"):
+    for name in ("pyproject.toml", "LICENSE", *MODULES, "manifest.yaml"):
         shutil.copy(ROOT / name, project)
     shutil.copytree(ROOT / "destinations", project / "destinations")
     (project / "README.md").touch()
@@ -314,7 +316,7 @@ def test_the_wheel_brings_all_that_the_command_needs(tmp_path: Path) -> None:
     ran = _finished(_start(site / "source_messaging.py", "spec", cwd=tmp_path))
     (spec,) = ran.messages["SPEC"]
     assert spec["spec"]["connectionSpecification"]["properties"]["api_key"]["airbyte_secret"] is True
-    assert sorted(path.name for path in site.glob("*.py")) == ["components.py", "source_messaging.py"]
+    assert sorted(path.name for path in site.glob("*.py")) == list(MODULES)
     assert {path.parent.name for path in site.rglob("destinations/*/*.py")} == {"courier", "rudderstack"}
 
 

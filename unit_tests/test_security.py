@@ -23,7 +23,7 @@ import requests
 from airbyte_cdk.logger import PRINT_BUFFER
 from requests.adapters import HTTPAdapter
 
-import source_messaging
+import source_messaging_runner
 from destinations import runner
 from destinations.base import MessagingDestination
 from destinations.courier.destination import DestinationCourier
@@ -31,12 +31,13 @@ from destinations.rudderstack.destination import DestinationRudderStack
 from sandbox import Sandbox, serve
 from sandbox.faults import Answer, Fault, Reset, Stall
 from scripts.streams import ROOT
+from source_messaging import load_manifest
 from unit_tests.support.connector import Message, Sync, catalog_of
 from unit_tests.support.exports import rows_every
 
 KEYS = {"iterable": "iterable-key-nobody-may-see", "courier": "courier-key-nobody-may-see"}
 ADDRESS = "ana.lopez@example.com"
-WHOLE_MANIFEST = source_messaging.load_manifest()
+WHOLE_MANIFEST = load_manifest()
 ANY_ADDRESS = re.compile(r"[\w.+-]+(@|%40)[\w-]+(\.[\w-]+)+")
 SAYS = f"Key {KEYS['iterable']} or {KEYS['courier']} of {ADDRESS} is no good"
 Printed = tuple[list[Message], str]
@@ -74,15 +75,15 @@ def run(
     level = logger.level
 
     def command(name: str, streams: Sequence[str], *flags: str, **settings: Any) -> Printed:
-        table = source_messaging.narrowed(WHOLE_MANIFEST, streams)
-        monkeypatch.setattr(source_messaging, "load_manifest", lambda: table)
+        table = source_messaging_runner.narrowed(WHOLE_MANIFEST, streams)
+        monkeypatch.setattr(source_messaging_runner, "load_manifest", lambda: table)
         (tmp_path / "config.json").write_text(json.dumps(config | settings), encoding="utf-8")
         words = [name, "--config", str(tmp_path / "config.json"), *flags]
         if name == "read":
             (tmp_path / "catalog.json").write_text(json.dumps(catalog_of(discovered, streams)), encoding="utf-8")
             words += ["--catalog", str(tmp_path / "catalog.json")]
         capfd.readouterr()
-        source_messaging.run(source_messaging.parse_arguments(words))
+        source_messaging_runner.run(source_messaging_runner.parse_arguments(words))
         PRINT_BUFFER.flush()
         print(end="", file=sys.__stdout__, flush=True)
         out, err = capfd.readouterr()

@@ -18,13 +18,14 @@ import duckdb
 import pytest
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 
-import source_messaging
+import source_messaging_runner as runner
 from sandbox import Sandbox, serve
 from sandbox.iterable.timestamps import epoch_seconds
 from scripts import streams
 from scripts.connector import Connector, StopRequest
 from scripts.console import Console
 from scripts.syncing import Job, sync
+from source_messaging import load_manifest
 from unit_tests.conftest import NOW
 from unit_tests.support.clock import VirtualClock
 
@@ -77,8 +78,8 @@ class InThisProcess(Connector):
     """The source, run where the virtual clock rules."""
 
     def messages(self, *arguments: str) -> Iterator[dict[str, Any] | None]:
-        parsed = source_messaging.parse_arguments(list(arguments))
-        for line in AirbyteEntrypoint(source_messaging._source_for(parsed)).run(parsed):
+        parsed = runner.parse_arguments(list(arguments))
+        for line in AirbyteEntrypoint(runner._source_for(parsed)).run(parsed):
             yield json.loads(line)
 
 
@@ -109,8 +110,8 @@ def tables() -> tuple[str, ...]:
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
     folder = tmp_path_factory.mktemp("sql")
-    table = source_messaging.narrowed(source_messaging.load_manifest(), [*tables(), "lists", "email_send", "messages"])
-    with VirtualClock(NOW).running() as clock, mock.patch.object(source_messaging, "load_manifest", return_value=table):
+    table = runner.narrowed(load_manifest(), [*tables(), "lists", "email_send", "messages"])
+    with VirtualClock(NOW).running() as clock, mock.patch.object(runner, "load_manifest", return_value=table):
         sandbox = Sandbox(anchor=NOW.date(), clock=clock.now, budgets=False)
         sandbox.iterable.add_events("emailUnSubscribe", LEAVING)
         sandbox.courier.messages = sandbox.courier.messages[::EVERY_MESSAGE]
