@@ -75,7 +75,9 @@ METHOD: Final = """\
   another process, which has them ready; their output goes into a pipe that is emptied and counted.
 - Rates and ratios are of CPU time, the system's included, over the whole run of a process, its start included; so a
   peer that sleeps loses nothing. Where a peer is slow it reads fewer rows, enough for its start to matter little.
-- The floor parses the same lines with orjson, serialises them again and writes them.
+- The floor parses the same lines with orjson, serialises them again and writes them. The framework alone is handed rows
+  that are ready, and brings them from its worker to the output: nothing that it carries can be faster.
+- 25,000 rows a second are five times the 5,000 of airbyte-source-iterable, on a machine where it reaches them.
 - Programs take turns, round by round; figures are medians, peaks are the highest resident memory of any run.
 - The listing beside `messages` is the same stream without its cursor; what a sync of nothing takes is left out of both.
 - Syncs at the real budgets run against the sandbox on a clock that skips the waiting. The least calls: what it takes

@@ -30,7 +30,19 @@ from benchmarks.source import MESSAGES_AS_LISTING, ROOT, copied
 from benchmarks.stage import FULL
 from benchmarks.vendor import PAGE, Vendor
 from benchmarks.virtual import NOW, export_streams, least_windows
-from benchmarks.works import Line, Memory, Messages, Reading, Start, Virtual, floor_of, peer_of, source_of
+from benchmarks.works import (
+    Line,
+    Memory,
+    Messages,
+    Rate,
+    Reading,
+    Start,
+    Virtual,
+    floor_of,
+    framework_of,
+    peer_of,
+    source_of,
+)
 from sandbox import Sandbox, serve
 from sandbox.iterable.timestamps import epoch_seconds
 from sandbox.messages import Request
@@ -288,6 +300,7 @@ def test_the_verdict_on_the_machine_names_what_was_noisy(
 
 def line_of(reading: Reading, peers: dict[str, Figures], ours: float = 10.0) -> Line:
     figures = {source_of("users", 100_000): costs(ours, rows=100_000), floor_of("users"): costs(1, rows=100_000)}
+    figures[framework_of("users")] = costs(2, rows=100_000)
     figures |= {peer_of("users", name): found for name, found in peers.items()}
     (line,) = reading.lines(Findings(figures), FULL)
     return line
@@ -305,7 +318,18 @@ def test_a_reading_is_judged_by_the_connector_it_replaces_and_shown_beside_the_o
         True,
     )
     assert line_of(reading, peers, ours=15.0).met is False
-    assert line_of(Reading("users", "profiles", 40, rate=10_001), peers).met is False
+
+
+@pytest.mark.parametrize(
+    ("rate", "met"),
+    [(Rate(10_001, peer=200), False), (Rate(10_000, peer=200), True), (Rate(10_001, peer=201), True)],
+)
+def test_a_rate_is_asked_of_machines_on_which_the_peer_reaches_its_own(rate: Rate, met: bool) -> None:
+    line = line_of(Reading("users", "profiles", 40, rate), {AirbyteIterable.name: costs(1, rows=200)})
+
+    assert line.beside.startswith("floor 100,000; the framework alone 50,000; ")
+    assert line.wanted.endswith(f", and ≥ {rate.ours:,} rows/s of CPU where that one reaches {rate.peer}")
+    assert line.met is met
 
 
 def test_a_reading_whose_peer_is_missing_is_not_judged() -> None:
