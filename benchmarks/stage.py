@@ -20,13 +20,15 @@ class Sizes:
     """How much of everything.
 
     rows: by stream. peer_rows: by peer and stream; fewer, where a peer takes minutes. streams: those that the source
-    that reads them has; all if None, while with few it starts in half the time.
+    that reads them has; all if None, while with few it starts in half the time. pairs: how often two programs run whose
+    difference matters.
     """
 
     rows: Mapping[str, int]
     peer_rows: Mapping[tuple[str, str], int]
     many_rows: int
     starts: int
+    pairs: int
     empty: str
     incremental: str
     first: str
@@ -45,6 +47,7 @@ FULL: Final = Sizes(
     },
     many_rows=3_000_000,
     starts=5,
+    pairs=9,
     empty="34:1096",
     incremental="52",
     first="52:1096:300",
@@ -54,6 +57,7 @@ SMOKE: Final = Sizes(
     peer_rows={},
     many_rows=300,
     starts=1,
+    pairs=1,
     empty="2:100",
     incremental="2",
     first="2:100:3",

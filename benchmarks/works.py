@@ -168,8 +168,9 @@ class Messages(Work):
         config = stage.config(self.name, rows)
         place = stage.place(self._listing)
         listing = copied(place, stage.sizes.streams, MESSAGES_AS_LISTING)
-        yield reading(stage, self.name, rows)
-        yield Program(self._listing, read_command(self.name, config, place, listing), rows)
+        times = stage.sizes.pairs
+        yield reading(stage, self.name, rows, times)
+        yield Program(self._listing, read_command(self.name, config, place, listing), rows, times=times)
         yield floor(stage, self.name, rows)
         yield nothing(stage)
 
