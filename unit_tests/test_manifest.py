@@ -190,6 +190,10 @@ def test_an_export_has_a_cursor_a_key_of_our_own_and_room_for_the_rest(stream: s
 # ---------------------------------------------------------------------------------------------------- grammar
 
 
+def test_parsers_that_are_less_lenient_than_libyaml_read_the_same() -> None:
+    assert yaml.safe_load(TEXT) == MANIFEST
+
+
 def test_no_line_is_longer_than_140_columns() -> None:
     assert [line for line in LINES if len(line) > 140] == []
 
