@@ -12,17 +12,14 @@ everyone else (command line, PyAirbyte's `local_executable`, tests). It differs 
 import argparse
 import importlib.util
 import json
-import logging
 import os
 import re
 import shutil
-import signal
 import sys
-import threading
 from collections.abc import Collection, Mapping, MutableMapping
 from pathlib import Path
-from types import FrameType, ModuleType
-from typing import Any, Final
+from types import ModuleType
+from typing import Any
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.exception_handler import assemble_uncaught_exception
@@ -40,12 +37,8 @@ from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets, update_secrets
 from airbyte_cdk.utils.constants import ENV_REQUEST_CACHE_PATH
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from connector_process import config_error, read_json, run_to_the_end
 from source_messaging import HERE, load_manifest
-
-# Seconds between two looks at a pending signal; output never waits longer than this either.
-TICK: Final = 0.2
-# Seconds a second thread may hold the output before a stop goes ahead without it.
-PATIENCE: Final = 2.0
 
 
 class SourceMessaging(ConcurrentDeclarativeSource):
@@ -58,7 +51,7 @@ class SourceMessaging(ConcurrentDeclarativeSource):
     @staticmethod
     def read_config(config_path: str) -> MutableMapping[str, Any]:
         """The configuration, an object."""
-        config = _read_json(config_path, "config")
+        config = read_json(config_path, "config")
         if not isinstance(config, dict):
             raise config_error(f"The config file {config_path} must hold a JSON object.")
         return config
@@ -66,7 +59,7 @@ class SourceMessaging(ConcurrentDeclarativeSource):
     @classmethod
     def read_catalog(cls, catalog_path: str) -> ConfiguredAirbyteCatalog:
         """The configured catalog: which streams to read, and how."""
-        content = _read_json(catalog_path, "catalog")
+        content = read_json(catalog_path, "catalog")
         try:
             return ConfiguredAirbyteCatalogSerializer.load(content)
         except Exception as error:  # the serializer documents no error type
@@ -77,7 +70,7 @@ class SourceMessaging(ConcurrentDeclarativeSource):
     @classmethod
     def read_state(cls, state_path: str) -> list[AirbyteStateMessage]:
         """The states a sync emitted last, one for each stream; none for an empty object or list."""
-        content = (_read_json(state_path, "state") if state_path else None) or []
+        content = (read_json(state_path, "state") if state_path else None) or []
         wrong = f"The state file {state_path} is not a list of Airbyte state messages"
         if not isinstance(content, list):
             raise config_error(f"{wrong}.")
@@ -160,11 +153,6 @@ def register_components() -> ModuleType | None:
     return module
 
 
-def config_error(message: str) -> AirbyteTracedException:
-    """An error that the user can mend, said in one sentence."""
-    return AirbyteTracedException(message=message, failure_type=FailureType.config_error)
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Runs one command, messages to stdout; the exit code, which is 0 for a `check` that says FAILED."""
     try:
@@ -198,41 +186,11 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 
 
 def main() -> None:
-    """Runs the command of this process and ends it.
-
-    The command runs in a thread of its own, so that the main thread is free to notice a signal while the
-    framework waits for a response, and to pass on what the framework still buffers.
-    """
+    """Runs the command of this process and ends it."""
     arguments = parse_arguments(sys.argv[1:])
-    # Or each worker prints a stack trace when the reader of our output has gone.
-    logging.raiseExceptions = False
     # The framework sets it to a folder of its own, which is removed at the end; nobody else's is.
     os.environ.pop(ENV_REQUEST_CACHE_PATH, None)
-    stop = _StopSignal()
-    exit_codes: list[int] = []
-    command = threading.Thread(target=lambda: exit_codes.append(run(arguments)), name="command", daemon=True)
-    command.start()
-    while command.is_alive() and stop.number is None:
-        command.join(TICK)
-        _flush()
-    if stop.number is not None:
-        _call_off_jobs()
-    _leave(128 + stop.number if stop.number is not None else exit_codes[0] if exit_codes else 1)
-
-
-class _StopSignal:
-    """Remembers the first SIGINT or SIGTERM; a second one ends the process on the spot."""
-
-    def __init__(self) -> None:
-        self.number: int | None = None
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._receive)
-
-    def _receive(self, number: int, _frame: FrameType | None) -> None:
-        if self.number is not None:
-            _remove_temporary_files()
-            os._exit(128 + number)
-        self.number = number
+    run_to_the_end(lambda: run(arguments), call_off=_call_off_jobs, clean_up=_remove_temporary_files)
 
 
 def _source_for(arguments: argparse.Namespace) -> SourceMessaging:
@@ -243,20 +201,6 @@ def _source_for(arguments: argparse.Namespace) -> SourceMessaging:
         state=SourceMessaging.read_state(given["state"]) if given.get("state") else None,
         streams=() if arguments.command == "spec" else None,
     )
-
-
-def _read_json(path: str, kind: str) -> Any:
-    """What a JSON file holds; the error never quotes it, since it may hold a key."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise config_error(f"The {kind} file {path} does not exist.") from error
-    except OSError as error:
-        raise config_error(f"The {kind} file {path} cannot be read: {error.strerror}.") from error
-    except json.JSONDecodeError as error:
-        raise config_error(f"The {kind} file {path} is not valid JSON: {error}.") from error
-    except UnicodeDecodeError as error:
-        raise config_error(f"The {kind} file {path} is not UTF-8 text.") from error
 
 
 def _in_one_line(error: Exception) -> str:
@@ -285,25 +229,6 @@ def _print(line: str) -> None:
     PRINT_BUFFER.write(f"{line}\n")
     if not line.startswith('{"type":"RECORD"'):
         PRINT_BUFFER.flush()
-
-
-def _flush() -> None:
-    try:
-        PRINT_BUFFER.flush()
-    except BrokenPipeError:
-        _leave(1)
-
-
-def _leave(exit_code: int) -> None:
-    """Ends the process with what was printed flushed, and without waiting for requests in flight."""
-    # The lock keeps every other thread from writing half a message from here on; it is never released.
-    if PRINT_BUFFER.lock.acquire(timeout=PATIENCE):
-        try:
-            PRINT_BUFFER.flush()
-        except BrokenPipeError:
-            exit_code = 1
-    _remove_temporary_files()
-    os._exit(exit_code)
 
 
 def _call_off_jobs() -> None:

@@ -8,7 +8,6 @@ import logging
 import sys
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 from airbyte_cdk.destinations import Destination
@@ -25,6 +24,7 @@ from airbyte_cdk.models import (
 from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets, update_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from connector_process import read_json
 from destinations import inputs
 from destinations.inputs import Input
 from destinations.rejected import failure
@@ -88,7 +88,7 @@ class MessagingDestination(Destination):
         if arguments.command == "spec":
             print_line(as_line(AirbyteMessage(type=Type.SPEC, spec=self.spec(logger))))
             return
-        config = _object(_read_json(arguments.config, "config"), arguments.config)
+        config = _object(read_json(arguments.config, "config"), arguments.config)
         self._mask_secrets(config)
         if arguments.command == "check":
             status = self.check(logger, config)
@@ -128,20 +128,6 @@ def _lines_of_stdin() -> Iterable[bytes]:
     return sys.stdin.buffer
 
 
-def _read_json(path: str, kind: str) -> Any:
-    """What a JSON file holds; the error never quotes it, since it may hold a key."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise failure(f"The {kind} file {path} does not exist.") from error
-    except OSError as error:
-        raise failure(f"The {kind} file {path} cannot be read: {error.strerror}.") from error
-    except json.JSONDecodeError as error:
-        raise failure(f"The {kind} file {path} is not valid JSON: {error}.") from error
-    except UnicodeDecodeError as error:
-        raise failure(f"The {kind} file {path} is not UTF-8 text.") from error
-
-
 def _object(content: Any, path: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise failure(f"The config file {path} must hold a JSON object.")
@@ -149,7 +135,7 @@ def _object(content: Any, path: str) -> dict[str, Any]:
 
 
 def _read_catalog(path: str) -> ConfiguredAirbyteCatalog:
-    content = _read_json(path, "catalog")
+    content = read_json(path, "catalog")
     try:
         return ConfiguredAirbyteCatalogSerializer.load(content)
     except Exception as error:  # the serializer documents no error type

@@ -9,16 +9,10 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import os
-import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Sequence
-from types import FrameType
-from typing import Final
 
 from airbyte_cdk.logger import PRINT_BUFFER, init_logger
 from airbyte_cdk.models import (
@@ -32,29 +26,15 @@ from airbyte_cdk.models import (
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from connector_process import run_to_the_end
 from destinations.base import MessagingDestination, as_line
-
-# Seconds between two looks at a pending signal; logs never wait longer than this either.
-TICK: Final = 0.2
-# Seconds another thread may hold the output before a stop goes ahead without it.
-PATIENCE: Final = 2.0
 
 
 def main(destination: MessagingDestination) -> None:
-    """The console script. The command runs in a thread of its own: the main thread is free to notice a signal."""
+    """The console script."""
     init_logger("airbyte")
-    logging.raiseExceptions = False  # or each worker prints a stack trace when the reader of our output has gone
     arguments = parse_arguments(destination, sys.argv[1:])
-    stop = _StopSignal()
-    exit_codes: list[int] = []
-    command = threading.Thread(
-        target=lambda: exit_codes.append(run(destination, arguments)), name="command", daemon=True
-    )
-    command.start()
-    while command.is_alive() and stop.number is None:
-        command.join(TICK)
-        _flush()
-    _leave(128 + stop.number if stop.number is not None else exit_codes[0] if exit_codes else 1)
+    run_to_the_end(lambda: run(destination, arguments))
 
 
 def parse_arguments(destination: MessagingDestination, words: Sequence[str]) -> argparse.Namespace:
@@ -86,20 +66,6 @@ def print_line(line: str) -> None:
         PRINT_BUFFER.flush()
 
 
-class _StopSignal:
-    """Remembers the first SIGINT or SIGTERM; a second one ends the process on the spot."""
-
-    def __init__(self) -> None:
-        self.number: int | None = None
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._receive)
-
-    def _receive(self, number: int, _frame: FrameType | None) -> None:
-        if self.number is not None:
-            os._exit(128 + number)
-        self.number = number
-
-
 def _report(command: str, error: AirbyteTracedException) -> int:
     """A failed status for a `check`, else a trace without a stack."""
     status = error.as_connection_status_message()
@@ -124,21 +90,3 @@ def _bug(error: Exception) -> tuple[str, FailureType, str]:
         FailureType.system_error,
         places,
     )
-
-
-def _flush() -> None:
-    try:
-        PRINT_BUFFER.flush()
-    except BrokenPipeError:
-        _leave(1)
-
-
-def _leave(exit_code: int) -> None:
-    """Ends the process with what was printed flushed, and without waiting for requests in flight."""
-    # The lock keeps every other thread from writing half a message from here on; it is never released.
-    if PRINT_BUFFER.lock.acquire(timeout=PATIENCE):
-        try:
-            PRINT_BUFFER.flush()
-        except BrokenPipeError:
-            exit_code = 1
-    os._exit(exit_code)

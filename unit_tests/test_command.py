@@ -149,7 +149,7 @@ def test_other_command_lines_go_to_the_runner(arguments: list[str]) -> None:
 
 
 def test_without_a_manifest_the_runner_says_so(tmp_path: Path) -> None:
-    for name in ("source_messaging.py", "source_messaging_runner.py"):
+    for name in ("connector_process.py", "source_messaging.py", "source_messaging_runner.py"):
         shutil.copy(ROOT / name, tmp_path)
 
     said = subprocess.run(

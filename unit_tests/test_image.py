@@ -95,6 +95,7 @@ def test_the_source_holds_the_manifest_and_its_components_and_no_other_file(tmp_
 def test_a_destination_holds_its_own_modules_and_the_shared_ones_and_no_other_file(name: str, tmp_path: Path) -> None:
     own = name.removeprefix("destination-")
     modules = [*ROOT.glob("destinations/*.py"), *ROOT.glob(f"destinations/{own}/**/*.py")]
+    modules.append(ROOT / "connector_process.py")
 
     assert sorted(layout.lay_out(IMAGES[name], ROOT, tmp_path)) == sorted(
         f"/airbyte/integration_code/{module.relative_to(ROOT)}" for module in modules
@@ -104,7 +105,8 @@ def test_a_destination_holds_its_own_modules_and_the_shared_ones_and_no_other_fi
 def test_nothing_but_connectors_is_ever_sent_to_a_build() -> None:
     sent = layout.context(ROOT)
 
-    assert {path for path in sent if path.parts[0] != "destinations"} == {Path("manifest.yaml"), Path("components.py")}
+    others = sorted(str(path) for path in sent if path.parts[0] != "destinations")
+    assert others == ["components.py", "connector_process.py", "manifest.yaml"]
     assert {path.suffix for path in sent if path.parts[0] == "destinations"} == {".py"}
 
 

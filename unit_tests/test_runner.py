@@ -18,9 +18,10 @@ from typing import Any, Self
 import pytest
 
 import source_messaging_runner as runner
+from connector_process import config_error
 
 ROOT = Path(runner.__file__).parent
-MODULES = ("components.py", "source_messaging.py", "source_messaging_runner.py")
+MODULES = ("components.py", "connector_process.py", "source_messaging.py", "source_messaging_runner.py")
 KEY = "a-key-nobody-may-see"
 
 # Two streams: `lists` answers at once, `slow` never does.
@@ -98,7 +99,7 @@ def installed(tmp_path: Path) -> Path:
     """The runner beside a manifest of its own, as another checkout would have it."""
     folder = tmp_path / "installed"
     folder.mkdir()
-    for name in ("source_messaging.py", "source_messaging_runner.py"):
+    for name in MODULES[1:]:  # its manifest needs no components
         shutil.copy(ROOT / name, folder)
     (folder / "manifest.yaml").write_text(MANIFEST, encoding="utf-8")
     return folder / "source_messaging.py"
@@ -220,7 +221,7 @@ def test_a_configuration_that_cannot_work_is_told_in_its_own_words_without_the_k
     files: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(**_: Any) -> None:
-        raise runner.config_error(f"Fill in `start_date`; the key {KEY} alone is not enough.")
+        raise config_error(f"Fill in `start_date`; the key {KEY} alone is not enough.")
 
     monkeypatch.setattr(runner, "SourceMessaging", _reader_that(refuse))
     told = "Fill in `start_date`; the key **** alone is not enough."
