@@ -45,10 +45,10 @@ def answer_from_manifest(arguments: Sequence[str]) -> Json | None:
     try:
         match arguments:
             case ["spec"]:
-                return {"type": "SPEC", "spec": _specification(load_manifest())}
+                return {"type": "SPEC", "spec": _specification(load_manifest()["spec"])}
             case ["discover", "--config", path]:
                 manifest, config = load_manifest(), json.loads(Path(path).read_text(encoding="utf-8"))
-                if is_beyond_doubt(config, _specification(manifest)["connectionSpecification"]):
+                if is_beyond_doubt(config, manifest["spec"]["connection_specification"]):
                     return {"type": "CATALOG", "catalog": {"streams": list(_catalog(manifest, config))}}
     except (OSError, ValueError, yaml.YAMLError):  # the runner says what is wrong with a file, as platforms read it
         pass
@@ -75,9 +75,9 @@ def manifest_path() -> Path:
     raise FileNotFoundError(f"manifest.yaml belongs to {DISTRIBUTION} but is not installed with it")
 
 
-def _specification(manifest: Json) -> Json:
+def _specification(spec: Json) -> Json:
     return {
-        "connectionSpecification": manifest["spec"]["connection_specification"],
+        "connectionSpecification": spec["connection_specification"],
         "supportsNormalization": False,
         "supportsDBT": False,
     }
@@ -114,13 +114,19 @@ def _catalog(manifest: Json, config: Json) -> Iterator[Json]:
     templates = NativeEnvironment(autoescape=False)
     for block in manifest["streams"]:
         if templates.from_string(block["condition"]).render(config=config):
-            yield from (_stream(_opened(row, manifest), manifest) for row in block["streams"])
+            yield from (_stream(row, manifest) for row in block["streams"])
 
 
-def _stream(stream: Json, manifest: Json) -> Json:
-    """A stream as a catalog shows it."""
+def stream_name(row: Json, manifest: Json) -> str:
+    """The name of the stream that a row of the manifest's table stands for."""
+    return str(_opened(row, manifest)["$parameters"]["name"])
+
+
+def _stream(row: Json, manifest: Json) -> Json:
+    """The stream that a row stands for, as a catalog shows it."""
+    stream = _opened(row, manifest)
     shown: Json = {
-        "name": stream["$parameters"]["name"],
+        "name": stream_name(stream, manifest),
         "json_schema": _resolved(stream["schema_loader"], manifest)["schema"],
         "supported_sync_modes": ["full_refresh"],
     }

@@ -38,7 +38,7 @@ from airbyte_cdk.utils.constants import ENV_REQUEST_CACHE_PATH
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from connector_process import config_error, read_json, run_to_the_end
-from source_messaging import HERE, load_manifest
+from source_messaging import HERE, load_manifest, stream_name
 
 
 class SourceMessaging(ConcurrentDeclarativeSource):
@@ -111,10 +111,10 @@ def create_source(
     return SourceMessaging(catalog=catalog, config=config, state=state or [], source_config=manifest)
 
 
-def narrowed(manifest: Mapping[str, Any], streams: Collection[str]) -> dict[str, Any]:
+def narrowed(manifest: dict[str, Any], streams: Collection[str]) -> dict[str, Any]:
     """The manifest with some rows of its table and with what they refer to: built in a fraction of the time."""
     blocks = [
-        block | {"streams": [row for row in block["streams"] if stream_name(manifest, row) in streams]}
+        block | {"streams": [row for row in block["streams"] if stream_name(row, manifest) in streams]}
         for block in manifest["streams"]
     ]
     used: dict[str, dict[str, Any]] = {"definitions": {}, "schemas": {}}
@@ -125,12 +125,6 @@ def narrowed(manifest: Mapping[str, Any], streams: Collection[str]) -> dict[str,
             used[section][name] = manifest[section][name]
             missing |= _references(manifest[section][name])
     return {**manifest, **used, "streams": blocks}
-
-
-def stream_name(manifest: Mapping[str, Any], row: Mapping[str, Any]) -> str:
-    """The name of the stream that a row of the manifest's table stands for."""
-    parameters = row.get("$parameters") or manifest["definitions"][row["$ref"].rpartition("/")[2]]["$parameters"]
-    return str(parameters["name"])
 
 
 def _references(part: Any) -> set[tuple[str, str]]:

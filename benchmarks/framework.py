@@ -1,6 +1,6 @@
 """The framework alone: rows that are ready go through it, and nothing is done with them on the way.
 
-`python benchmarks/framework.py read --config CONFIG --catalog CATALOG`; the configuration has the `path` of a file with
+`python -m benchmarks.framework read --config CONFIG --catalog CATALOG`; the configuration has the `path` of a file with
 a row on each line, how many `rows` to bring, and of which `stream` they are.
 """
 
@@ -19,9 +19,10 @@ from airbyte_cdk.sources.declarative.concurrent_declarative_source import Concur
 from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
 from airbyte_cdk.sources.types import Record
 
+from source_messaging import GARBAGE_AFTER
+
 READY_ROWS: Final = "source_declarative_manifest.components.ReadyRows"
 DIFFERENT: Final = 1000  # rows that are parsed; the others are copies of them
-GARBAGE_AFTER: Final = 200_000  # as the source has it
 
 
 @dataclass

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PROGRAM: Final = ROOT / "source_messaging.py"
-FRAMEWORK_ALONE: Final = ROOT / "benchmarks" / "framework.py"
 LIFTED: Final = 100_000  # times the vendor's call budgets, which leaves none
 FULL_REFRESH: Final = frozenset({"list_users"})  # of the streams measured here
 

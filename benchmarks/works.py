@@ -13,7 +13,6 @@ from benchmarks.outcomes import Outcome, read_outcomes
 from benchmarks.peers import AirbyteIterable, Peer, TapIterable
 from benchmarks.processes import LINE, MEGABYTE, Program
 from benchmarks.source import (
-    FRAMEWORK_ALONE,
     MESSAGES_AS_LISTING,
     ROOT,
     command,
@@ -140,7 +139,8 @@ def floor(stage: Stage, stream: str, rows: int) -> Program:
 def framework_alone(stage: Stage, stream: str, rows: int) -> Program:
     name = framework_of(stream)
     config = {"stream": stream, "path": str(stage.rows(stream, rows).path), "rows": rows}
-    return Program(name, read_command(stream, config, stage.place(name), FRAMEWORK_ALONE), rows)
+    _, _, *arguments = read_command(stream, config, stage.place(name))
+    return Program(name, [sys.executable, "-m", "benchmarks.framework", *arguments], rows, folder=ROOT)
 
 
 def peer_reading(stage: Stage, stream: str, peer: Peer) -> Program:
