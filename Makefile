@@ -59,8 +59,9 @@ test-313: | $(UV) ## run every test on Python 3.13, the image's, where it can be
 		$(VENV_313)/bin/pip install -qq --no-input --no-build-isolation --no-deps --editable . && \
 		$(VENV_313)/bin/python -m pytest; fi
 
-lint: $(READY) ## lint and check the types
+lint: $(READY) ## lint, and check the form and the types
 	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check --quiet --output-format concise
 	@$(BIN)/mypy
 
 format: $(READY) ## bring the code into its usual form

@@ -256,6 +256,8 @@ class StateInstant(StateMigration):
 
 _EMAIL_ADDRESS = re.compile(r"[^\s\"<>(),;:]+(@|%40)[^\s\"'<>(),;:]+")
 _MARKUP = re.compile(r"(?s)<(script|style).*?</\1>|<[^>]*>")
+
+
 def vendor_message(response: requests.Response) -> str:
     """What the vendor says about a failed request: its `msg`, else the text of the body; no markup, no address."""
     try:
@@ -288,9 +290,7 @@ class VendorErrorHandler(DefaultErrorHandler):
         super().__post_init__(parameters)
         self._stream = parameters["name"]
 
-    def interpret_response(
-        self, response_or_exception: requests.Response | Exception | None
-    ) -> ErrorResolution:
+    def interpret_response(self, response_or_exception: requests.Response | Exception | None) -> ErrorResolution:
         if isinstance(response_or_exception, requests.Response):
             return self._interpret_reply(response_or_exception)
         return self._interpret_failure(response_or_exception)
@@ -1079,9 +1079,7 @@ class InTurnRetriever(SimpleRetriever):
         super().__post_init__(parameters)
         self.log_formatter = self._pages = BuilderPages(self.name)
 
-    def read_records(
-        self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
-    ) -> Iterable[Any]:
+    def read_records(self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None) -> Iterable[Any]:
         span = stream_slice.cursor_slice if stream_slice else {}
         for number, parents in enumerate(itertools.product(*(router.stream_slices() for router in self.parents or []))):
             if self._pages.are_enough(number):
@@ -1110,9 +1108,7 @@ class NewestFirstRetriever(SimpleRetriever):
         super().__post_init__(parameters)
         self.log_formatter = BuilderPages(self.name)
 
-    def read_records(
-        self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
-    ) -> Iterable[Any]:
+    def read_records(self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None) -> Iterable[Any]:
         cursor_field = cast(ConcurrentCursor, self.cursor).cursor_field.cursor_field_key
         newest = None
         for record in super().read_records(records_schema, stream_slice):
@@ -1638,9 +1634,7 @@ def column_of(schema: Mapping[str, Any]) -> Column:
 
 def _object_of(columns: Mapping[str, Column]) -> Convert:
     def convert(value: Any) -> Row:
-        return {
-            name: _fit(columns[name], item) if name in columns else item for name, item in _object(value).items()
-        }
+        return {name: _fit(columns[name], item) if name in columns else item for name, item in _object(value).items()}
 
     return convert
 

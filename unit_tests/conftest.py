@@ -115,9 +115,7 @@ def command(tmp_path: Path, manifest: dict[str, Any]) -> Iterator[Command]:
 
 
 @pytest.fixture
-def sync(
-    tmp_path: Path, config: dict[str, Any], discovered: Sync, manifest: dict[str, Any]
-) -> Syncing:
+def sync(tmp_path: Path, config: dict[str, Any], discovered: Sync, manifest: dict[str, Any]) -> Syncing:
     """Reads the named streams once. Any error fails the test, unless it says that the sync fails.
 
     Without names, all are read.

@@ -431,9 +431,7 @@ def page(monkeypatch: pytest.MonkeyPatch, costs_page: Path) -> str:
     return Report([line], found, Noise(0.1, 2, []), {"peer": "1.0"}).as_page()
 
 
-def test_the_page_holds_the_table_the_figures_and_what_failed(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_page_holds_the_table_the_figures_and_what_failed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     lines = page(monkeypatch, tmp_path / "absent.md").splitlines()
 
     assert "| work | fast | slow \\| slower | faster | **no** |" in lines

@@ -22,9 +22,7 @@ def seconds_since_noon(sandbox: Sandbox, path: str) -> list[int]:
     return [int(call.at - NOW.timestamp()) for call in sandbox.calls if call.path == path]
 
 
-def test_a_first_sync_of_twelve_streams_sees_no_429_and_wastes_no_minute(
-    sandbox: Sandbox, sync: Syncing
-) -> None:
+def test_a_first_sync_of_twelve_streams_sees_no_429_and_wastes_no_minute(sandbox: Sandbox, sync: Syncing) -> None:
     sync(*TWELVE)
 
     assert statuses(sandbox) == {200: 24}  # two windows each: 30 days, then the rest
@@ -46,9 +44,7 @@ def test_an_incremental_sync_makes_one_export_call_a_stream(
     assert statuses(sandbox) == {200: 12}
 
 
-def test_streams_that_wait_for_the_export_budget_do_not_hold_listings_up(
-    sandbox: Sandbox, sync: Syncing
-) -> None:
+def test_streams_that_wait_for_the_export_budget_do_not_hold_listings_up(sandbox: Sandbox, sync: Syncing) -> None:
     sandbox.iterable.campaigns = [{"id": 1, "createdAt": 1}]
 
     sync(*TWELVE, "lists", "campaigns", "channels")
@@ -57,9 +53,7 @@ def test_streams_that_wait_for_the_export_budget_do_not_hold_listings_up(
         assert seconds_since_noon(sandbox, path) == [0]
 
 
-def test_members_of_many_lists_are_read_five_lists_a_minute_and_hold_nobody_up(
-    sandbox: Sandbox, sync: Syncing
-) -> None:
+def test_members_of_many_lists_are_read_five_lists_a_minute_and_hold_nobody_up(sandbox: Sandbox, sync: Syncing) -> None:
     sandbox.iterable.lists = [{"id": number} for number in range(100)]
     sandbox.iterable.list_members = {number: [f"{number}@example.com"] for number in range(100)}
     sandbox.iterable.add_events("emailSend", rows_every(DAY, datetime(2026, 1, 1), datetime(2026, 3, 1)))

@@ -327,9 +327,7 @@ def test_the_manifest_server_reads_with_components_that_come_with_the_request(
     assert KEYS[0] not in json.dumps(answer)
 
 
-def test_the_manifest_server_resolves_the_manifest_without_its_components(
-    send: Ask, settings: dict[str, Any]
-) -> None:
+def test_the_manifest_server_resolves_the_manifest_without_its_components(send: Ask, settings: dict[str, Any]) -> None:
     """As the Builder does when a manifest is imported."""
     for resolved in (send("resolve"), send("full_resolve", config=settings)):
         assert [row["name"] for block in resolved["manifest"]["streams"] for row in block["streams"]] == NAMES

@@ -187,9 +187,7 @@ def test_children_ask_only_for_messages_of_the_window(
     assert asked == {f"/messages/m{number}{below}" for number in range(1, 9)}
 
 
-def test_a_message_whose_history_is_gone_is_left_out_with_a_count(
-    sandbox: Sandbox, sync: Syncing
-) -> None:
+def test_a_message_whose_history_is_gone_is_left_out_with_a_count(sandbox: Sandbox, sync: Syncing) -> None:
     sandbox.courier.messages = [message(number, days_ago=1) for number in range(4)]
     sandbox.courier.history = {f"m{number}": [{"type": "SENT", "ts": 1}] for number in range(4)}
     sandbox.courier.expired.update({"m1", "m2"})

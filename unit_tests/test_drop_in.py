@@ -69,6 +69,7 @@ Reading = Callable[..., Sync]
 @pytest.fixture
 def read(tmp_path: Path, manifest: dict[str, Any]) -> Reading:
     """Reads the streams that states are given for, as a platform goes on after changing the image."""
+
     def read(config: dict[str, Any], states: Mapping[str, Mapping[str, Any]]) -> Sync:
         with mock.patch.object(runner, "load_manifest", return_value=manifest):
             return run(tmp_path, "read", MINIMAL | config, peer_catalog(states), as_state(states))

@@ -49,9 +49,7 @@ def keyed_page(request: Request, rows: Rows, key: str, size: int = PAGE) -> Page
     return Page(shown, len(following) > size, _encoded(str(shown[-1][key])) if shown else None)
 
 
-def newest_page(
-    request: Request, rows: Iterable[Row], position: Callable[[Row], Position], size: int = PAGE
-) -> Page:
+def newest_page(request: Request, rows: Iterable[Row], position: Callable[[Row], Position], size: int = PAGE) -> Page:
     """The newest rows, or those older than the row whose position the cursor holds."""
     last = _decoded(request)
     ordered = sorted(rows, key=position, reverse=True)

@@ -84,9 +84,7 @@ def _user(request: Request) -> tuple[str, str]:
 def _user_event(data_type: str, event: Event) -> Row:
     """The event's row with its type, and Iterable's own fields nested."""
     dotted = f"{INTERNAL}."
-    nested = {
-        name.removeprefix(dotted): value for name, value in event.row.items() if name.startswith(dotted)
-    }
+    nested = {name.removeprefix(dotted): value for name, value in event.row.items() if name.startswith(dotted)}
     indexed = spelt(event.indexed_at)
     internal = {"documentCreatedAt": indexed, "documentUpdatedAt": indexed, **nested}
     internal |= event.row.get(INTERNAL) or {}

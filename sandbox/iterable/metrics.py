@@ -174,9 +174,7 @@ def _cells(campaign: Row, start: float, end: float) -> Cells:
     """All figures of a campaign fall on the moment it started."""
     started = (campaign.get("startAt") or campaign["createdAt"]) / 1000
     size = campaign.get("sendSize", 0) if start <= started < end else 0
-    return {"id": str(campaign["id"])} | {
-        name: _figure(campaign["id"], name, size) for name in _columns(campaign)
-    }
+    return {"id": str(campaign["id"])} | {name: _figure(campaign["id"], name, size) for name in _columns(campaign)}
 
 
 def _figure(campaign_id: int, column: str, size: int) -> str:

@@ -12,9 +12,7 @@ from sandbox.iterable.events import Row
 from sandbox.messages import Request
 
 
-def page(
-    request: Request, rows: Sequence[Row], default_size: int, max_size: int
-) -> tuple[Sequence[Row], Row]:
+def page(request: Request, rows: Sequence[Row], default_size: int, max_size: int) -> tuple[Sequence[Row], Row]:
     """The rows of the page asked for, and the URLs of its neighbours: absent at either end."""
     number = parameters.integer(request, "page", 1)
     size = parameters.integer(request, "pageSize", default_size, highest=max_size)

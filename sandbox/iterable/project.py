@@ -61,9 +61,7 @@ class IterableProject:
         new = [event_of(name, row, indexed_after) for row in rows]
         with self._lock:
             held = self.events.get(name, [])
-            self.events[name] = sorted(
-                _latest(held, new) if name == data_types.USER else [*held, *new], key=AT
-            )
+            self.events[name] = sorted(_latest(held, new) if name == data_types.USER else [*held, *new], key=AT)
 
     def add_user(self, row: Row, indexed_after: float = 0) -> None:
         """Takes a profile, in place of the earlier one of the same user."""

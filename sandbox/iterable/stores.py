@@ -25,9 +25,7 @@ def table(project: IterableProject, request: Request) -> Reply:
     """Keys in alphabetical order, without values; `nextMarker` is the last key of all pages but the last."""
     name, items = _table(project, request)
     marker = (request.parameter("nextMarker") or "").lower()
-    following = sorted(
-        (item for item in items if item["key"].lower() > marker), key=lambda item: item["key"].lower()
-    )
+    following = sorted((item for item in items if item["key"].lower() > marker), key=lambda item: item["key"].lower())
     shown = [{"table": name, **_without_value(item)} for item in islice(following, METADATA_PAGE)]
     more = len(following) > METADATA_PAGE
     return json_reply({"results": shown} | ({"nextMarker": shown[-1]["key"]} if more else {}))

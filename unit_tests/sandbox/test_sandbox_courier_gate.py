@@ -18,9 +18,7 @@ from sandbox.messages import Request
 KEY = {"authorization": "Bearer sandbox-courier-key"}
 
 
-def get(
-    sandbox: Sandbox, path: str, headers: Mapping[str, str] = KEY, method: str = "GET"
-) -> tuple[int, Any]:
+def get(sandbox: Sandbox, path: str, headers: Mapping[str, str] = KEY, method: str = "GET") -> tuple[int, Any]:
     reply = sandbox.answer(Request(method, path, headers))
     return reply.status, json.loads(reply.body)
 

@@ -159,9 +159,7 @@ def test_an_instant_that_cannot_be_read_is_an_invalid_request(empty: Sandbox) ->
 )
 def test_messages_can_be_chosen_by(empty: Sandbox, query: Row, found: list[str]) -> None:
     empty.courier.messages = [
-        message(
-            1, event="SHIPPED", recipientId="user-7", providers=[{"provider": "sendgrid"}], tags=["shop"]
-        ),
+        message(1, event="SHIPPED", recipientId="user-7", providers=[{"provider": "sendgrid"}], tags=["shop"]),
         message(
             2,
             status="OPENED",
@@ -212,9 +210,7 @@ def test_a_failure_is_not_told_before_it_happened(empty: Sandbox, clock: Any) ->
     assert get(empty, "/messages")[1]["results"] == [expected]
 
 
-def test_the_history_is_what_has_happened_so_far_and_can_be_chosen_by_type(
-    empty: Sandbox, clock: Any
-) -> None:
+def test_the_history_is_what_has_happened_so_far_and_can_be_chosen_by_type(empty: Sandbox, clock: Any) -> None:
     events = [{"ts": NOW, "type": "ENQUEUED"}, {"ts": NOW, "type": "MAPPED"}, {"ts": NOW + 1, "type": "SENT"}]
     empty.courier.messages, empty.courier.history = [message(0)], {"m00": events}
     assert get(empty, "/messages/m00/history") == (200, {"results": events[:2]})

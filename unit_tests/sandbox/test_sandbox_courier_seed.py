@@ -126,9 +126,7 @@ def test_a_message_that_no_channel_fits_has_an_empty_channel_and_no_output(
 
 
 def test_the_output_is_where_the_history_says(at_noon: Sandbox) -> None:
-    row = next(
-        row for row in at_noon.courier.messages if row["status"] == "SENT" and row["enqueued"] >= MIDNIGHT
-    )
+    row = next(row for row in at_noon.courier.messages if row["status"] == "SENT" and row["enqueued"] >= MIDNIGHT)
     rendered = next(event for event in at_noon.courier.history[row["id"]] if event["type"] == "RENDERED")
     parts = {part: get(at_noon, path) for part, path in rendered["output"].items()}
     content = at_noon.courier.outputs[row["id"]][0]["content"]
@@ -142,9 +140,7 @@ def test_history_and_output_of_some_messages_have_expired(at_noon: Sandbox) -> N
     found: Counter[tuple[int, ...]] = Counter()
     for row in at_noon.courier.messages:
         if row["enqueued"] < MIDNIGHT:
-            below = tuple(
-                get(at_noon, f"/messages/{row['id']}{path}")[0] for path in ("", "/history", "/output")
-            )
+            below = tuple(get(at_noon, f"/messages/{row['id']}{path}")[0] for path in ("", "/history", "/output"))
             found[below] += 1
     assert set(found) == {(200, 200, 200), (200, 404, 404), (404, 404, 404)}
     assert found[404, 404, 404] == 2
@@ -177,9 +173,7 @@ def test_every_endpoint_has_something_to_tell(seeded: Sandbox, pattern: str) -> 
     status, text = get(seeded, example(pattern))
     assert status == 200
     body = {} if pattern.startswith("/translations") else json.loads(text)
-    assert [] not in [
-        body.get(name) for name in ("items", "results", "templates", "runs", "versions", "steps")
-    ]
+    assert [] not in [body.get(name) for name in ("items", "results", "templates", "runs", "versions", "steps")]
 
 
 @pytest.mark.parametrize(

@@ -128,9 +128,7 @@ def test_a_range_is_made_of_utc_days(empty, ask, named, days):
 
 
 def test_fields_can_be_chosen_or_left_out_but_for_the_one_filtered_on(empty, ask):
-    empty.iterable.add_events(
-        "emailSend", [{"createdAt": "2026-03-15 10:00:00 +00:00", "a": 1, "b": 2, "c": 3}]
-    )
+    empty.iterable.add_events("emailSend", [{"createdAt": "2026-03-15 10:00:00 +00:00", "a": 1, "b": 2, "c": 3}])
     stamp = {"createdAt": "2026-03-15 10:00:00 +00:00"}
 
     def rows(**query):
@@ -222,8 +220,7 @@ def test_events_of_a_window_are_found_by_time():
 def test_some_replies_lack_the_newline_after_the_last_line_and_always_the_same_ones(empty, ask):
     empty.iterable.add_events("emailSend", sends(0))
     windows = [
-        {"startDateTime": f"2026-03-{day:02} 00:00:00", "endDateTime": "2026-03-16 00:00:00"}
-        for day in range(1, 16)
+        {"startDateTime": f"2026-03-{day:02} 00:00:00", "endDateTime": "2026-03-16 00:00:00"} for day in range(1, 16)
     ]
     texts = [ask(empty, EXPORT, dataTypeName="emailSend", **window).text for window in windows]
     assert {text.removesuffix("\n") for text in texts} == {json.dumps(sends(0)[0], separators=(",", ":"))}

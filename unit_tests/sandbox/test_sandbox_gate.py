@@ -74,9 +74,7 @@ def test_a_url_of_2048_characters_is_the_longest(empty, ask):
         ("/api/lists", 100, 1),
     ],
 )
-def test_calls_beyond_the_budget_are_turned_away_until_the_window_has_moved_on(
-    clock, ask, path, calls, seconds
-):
+def test_calls_beyond_the_budget_are_turned_away_until_the_window_has_moved_on(clock, ask, path, calls, seconds):
     sandbox = Sandbox(clock=clock, seed=False)
     sandbox.iterable.lists = [{"id": 1}]
     begun = clock.now

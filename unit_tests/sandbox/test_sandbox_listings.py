@@ -126,10 +126,7 @@ def test_templates_are_those_of_one_type_and_medium_without_saying_so(empty, ask
     assert found(templateType="Blast", messageMedium="SMS") == [{"templateId": 2, "createdAt": 2000}]
     assert found(startDateTime="1970-01-01 00:00:04") == [{"templateId": 4, "createdAt": 4000}]
     assert found(endDateTime="1970-01-01 00:00:04") == [{"templateId": 1, "createdAt": 1000}]
-    assert (
-        ask(empty, "/api/templates", messageMedium="Fax").json["msg"]
-        == "Invalid value for messageMedium: Fax"
-    )
+    assert ask(empty, "/api/templates", messageMedium="Fax").json["msg"] == "Invalid value for messageMedium: Fax"
 
 
 def test_journeys_in_use_and_archived_ones_are_listed_apart(empty, ask):
@@ -163,20 +160,10 @@ def test_campaign_metrics_count_what_falls_into_the_window(empty, ask):
     empty.iterable.campaigns = [{"id": 1, "messageMedium": "Email", "createdAt": 86400000, "sendSize": 50}]
 
     def sends(**window):
-        return table(ask(empty, "/api/campaigns/metrics", campaignId=1, **window))[0][
-            "Total Emails Delivered"
-        ]
+        return table(ask(empty, "/api/campaigns/metrics", campaignId=1, **window))[0]["Total Emails Delivered"]
 
-    assert (
-        sends(startDateTime="1970-01-02", endDateTime="1970-01-03")
-        == sends(startDateTime="1970-01-01")
-        != "0"
-    )
-    assert (
-        sends(startDateTime="1970-01-03")
-        == sends(startDateTime="1970-01-01", endDateTime="1970-01-02")
-        == "0"
-    )
+    assert sends(startDateTime="1970-01-02", endDateTime="1970-01-03") == sends(startDateTime="1970-01-01") != "0"
+    assert sends(startDateTime="1970-01-03") == sends(startDateTime="1970-01-01", endDateTime="1970-01-02") == "0"
 
 
 def test_campaign_metrics_without_campaigns_are_a_header_and_without_a_start_are_rejected(empty, ask):
@@ -216,9 +203,7 @@ def test_experiment_metrics_are_those_of_the_experiments_and_campaigns_asked_for
 
 
 def test_a_metadata_table_is_read_ten_keys_at_a_time(empty, ask):
-    items = [
-        {"key": f"k{number:02}", "size": 5, "lastModified": 7, "value": {"n": number}} for number in range(12)
-    ]
+    items = [{"key": f"k{number:02}", "size": 5, "lastModified": 7, "value": {"n": number}} for number in range(12)]
     empty.iterable.metadata = {"Rates": items}
 
     first = ask(empty, "/api/metadata/rates").json
@@ -230,9 +215,7 @@ def test_a_metadata_table_is_read_ten_keys_at_a_time(empty, ask):
 
 
 def test_a_metadata_value_is_found_in_any_letter_case(empty, ask):
-    empty.iterable.metadata = {
-        "Rates": [{"key": "EUR", "size": 5, "lastModified": 7, "value": {"usd": 1.08}}]
-    }
+    empty.iterable.metadata = {"Rates": [{"key": "EUR", "size": 5, "lastModified": 7, "value": {"usd": 1.08}}]}
     expected = {"table": "Rates", "key": "EUR", "size": 5, "lastModified": 7, "value": {"usd": 1.08}}
     assert ask(empty, "/api/metadata/rates/eur").json == expected
     missing = ask(empty, "/api/metadata/rates/chf")

@@ -24,11 +24,7 @@ DAY = 86400
 
 def listings(sandbox: Sandbox) -> str:
     project = sandbox.iterable
-    held = {
-        name: value
-        for name, value in vars(project).items()
-        if isinstance(value, list | dict) and name != "events"
-    }
+    held = {name: value for name, value in vars(project).items() if isinstance(value, list | dict) and name != "events"}
     return json.dumps(held, sort_keys=True)
 
 
@@ -213,15 +209,11 @@ def test_rows_disagree_about_spelling_and_types(seeded):
         int, float, str, bool, type(None), list, dict
     }  # fmt: skip
     assert {"shoppingCartItems" in row for row in project.rows("purchase")} == {True, False}
-    internal = {
-        ("itblInternal" in row, "itblInternal.documentCreatedAt" in row) for row in project.rows("emailOpen")
-    }
+    internal = {("itblInternal" in row, "itblInternal.documentCreatedAt" in row) for row in project.rows("emailOpen")}
     assert internal == {(False, False), (True, False), (False, True)}
 
 
 def test_transactional_data_is_text_that_need_not_be_json(seeded):
-    texts = {
-        row["transactionalData"] for row in seeded.iterable.rows("emailSend") if "transactionalData" in row
-    }
+    texts = {row["transactionalData"] for row in seeded.iterable.rows("emailSend") if "transactionalData" in row}
     assert {'{"orderId":"A-17"}', "", '{"orderId":', "null"} <= texts
     assert all(isinstance(text, str) for text in texts)

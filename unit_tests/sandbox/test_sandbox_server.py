@@ -179,9 +179,7 @@ def start(*words: str) -> subprocess.Popen[str]:
 
 
 def test_the_command_says_where_it_listens_and_serves_until_it_is_stopped():
-    running = {
-        number: start("--anchor", "2026-03-15", "--no-budgets") for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    running = {number: start("--anchor", "2026-03-15", "--no-budgets") for number in (signal.SIGINT, signal.SIGTERM)}
     for number, process in running.items():
         with process:
             assert process.stdout is not None

@@ -197,9 +197,7 @@ def collections(anchor: date) -> Below:
     version = {"created": created, "creator": EDITOR, "has_changes": False}
     recipient: Row = {"recipient": user_id(0), "data": {}, "status": "ENQUEUED", "messageId": None}
     return {
-        "/journeys/journey-0/versions": [
-            {"version": "v001", "name": "Welcome", "published": created, **version}
-        ],
+        "/journeys/journey-0/versions": [{"version": "v001", "name": "Welcome", "published": created, **version}],
         "/journeys/journey-0/templates": [{"id": "nt_00", "name": "Order shipped"}],
         "/notifications/nt_00/versions": [{"version": "published:v001", **version}],
         "/tenants/acme/templates": [{"id": "tt-1", "version": "v1", "data": {"routing": {}}}],

@@ -110,15 +110,10 @@ def _tenant(number: int) -> Row:
 
 
 def tenant_users() -> Below:
-    return {
-        tenant_id(number): [_user(number, person) for person in range(count)]
-        for number, count in enumerate(USERS)
-    }
+    return {tenant_id(number): [_user(number, person) for person in range(count)] for number, count in enumerate(USERS)}
 
 
 def _user(number: int, person: int) -> Row:
     """Every other one says nothing about the user."""
-    profile = (
-        {"title": "CTO", "firebaseToken": f"{CREDENTIAL}tenant-user-{person}"} if person % 2 == 0 else None
-    )
+    profile = {"title": "CTO", "firebaseToken": f"{CREDENTIAL}tenant-user-{person}"} if person % 2 == 0 else None
     return {"user_id": user_id(person), "tenant_id": tenant_id(number), "type": "user", "profile": profile}

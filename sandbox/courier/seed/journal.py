@@ -100,9 +100,7 @@ def outputs(message: Row) -> list[Row]:
     if not message.get("sent"):
         return []
     channel = message["providers"][0]["channel"]
-    return [
-        {"channel": channel["key"], "channel_id": channel["template"], "content": _content(channel["key"])}
-    ]
+    return [{"channel": channel["key"], "channel_id": channel["template"], "content": _content(channel["key"])}]
 
 
 def _content(channel: str) -> Row:

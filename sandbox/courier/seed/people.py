@@ -88,9 +88,7 @@ def _token(number: int) -> Row:
 
 def preferences() -> Below:
     """What every third user chose for two topics."""
-    return {
-        user_id(number): [_preference("topic-0"), _preference("topic-1")] for number in range(0, PEOPLE, 3)
-    }
+    return {user_id(number): [_preference("topic-0"), _preference("topic-1")] for number in range(0, PEOPLE, 3)}
 
 
 def _preference(topic_id: str) -> Row:

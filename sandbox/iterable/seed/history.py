@@ -27,12 +27,7 @@ def rows(data_type: str, users: Sequence[Row], anchor: date) -> Iterator[Row]:
 def row(data_type: str, number: int, at: float, user: Row, chance: Random) -> Row:
     """One row; every sixth spells its offset without a colon."""
     created = spelt(at, "+0000" if number % 6 == 5 else "+00:00")
-    return (
-        person(user)
-        | {"createdAt": created}
-        | fields(data_type, number, at, chance)
-        | _internal(number, created)
-    )
+    return person(user) | {"createdAt": created} | fields(data_type, number, at, chance) | _internal(number, created)
 
 
 def person(user: Row) -> Row:

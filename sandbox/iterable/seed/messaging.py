@@ -68,9 +68,7 @@ def _message_type(place: int, channel: Row, anchor: date) -> Row:
         "channelId": channel["id"],
         "subscriptionPolicy": "OptIn" if place == 3 else "OptOut",
     }
-    return row | (
-        {"frequencyCap": {"days": 7, "messages": 3}, "rateLimitPerMinute": 600} if place == 0 else {}
-    )
+    return row | ({"frequencyCap": {"days": 7, "messages": 3}, "rateLimitPerMinute": 600} if place == 0 else {})
 
 
 def campaigns(anchor: date) -> list[Row]:
@@ -103,9 +101,7 @@ def _campaign(number: int, anchor: date) -> Row:
         row |= {"listIds": [949815], "suppressionListIds": [949817], "updatedByUserId": AUTHOR}
     else:
         row |= {"workflowId": FIRST_JOURNEY + number % JOURNEYS}
-    return row | (
-        {"recurringCampaignId": RECURRING} if campaign_id in (RECURRING + 8, RECURRING + 16) else {}
-    )
+    return row | ({"recurringCampaignId": RECURRING} if campaign_id in (RECURRING + 8, RECURRING + 16) else {})
 
 
 def templates(anchor: date) -> list[Row]:
@@ -150,9 +146,7 @@ def _journey(number: int, anchor: date) -> Row:
         "triggerEventNames": ["signup"] if number % 2 == 0 else [],
         **stamps,
     }
-    return row | (
-        {"draft": {"id": 900 + number, "name": f"Draft {number}", **stamps}} if number % 5 == 0 else {}
-    )
+    return row | ({"draft": {"id": 900 + number, "name": f"Draft {number}", **stamps}} if number % 5 == 0 else {})
 
 
 def experiments(anchor: date) -> list[Row]:

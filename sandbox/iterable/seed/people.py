@@ -130,11 +130,7 @@ def lists(anchor: date) -> list[Row]:
 def _list(anchor: date, list_id: int, name: str, list_type: str) -> Row:
     row = {"id": list_id, "name": name, "createdAt": milliseconds(days_after(anchor, VIP - list_id - 300))}
     row |= {"description": f"{name}, made up"} if list_type == "Standard" else {}
-    return (
-        row
-        | {"listType": list_type}
-        | ({"isGlobalSuppressionEnabled": True} if list_id == SUPPRESSED else {})
-    )
+    return row | {"listType": list_type} | ({"isGlobalSuppressionEnabled": True} if list_id == SUPPRESSED else {})
 
 
 def list_members(people: Sequence[Row]) -> dict[int, list[str]]:

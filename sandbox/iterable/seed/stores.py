@@ -12,9 +12,7 @@ from sandbox.iterable.timestamps import days_after, iso, milliseconds
 def metadata(anchor: date) -> dict[str, list[Row]]:
     """A table of several pages, one of a single page, and an empty one."""
     return {
-        "stores": [
-            _item(f"store{number:02}", {"city": "Lyon", "open": True}, anchor) for number in range(25)
-        ],
+        "stores": [_item(f"store{number:02}", {"city": "Lyon", "open": True}, anchor) for number in range(25)],
         "rates": [_item("EUR", {"usd": 1.08}, anchor), _item("JPY", {"usd": 0.0067, "note": None}, anchor)],
         "unused": [],
     }
@@ -62,9 +60,7 @@ def _snippet(number: int, anchor: date) -> Row:
 
 
 def webhooks() -> list[Row]:
-    return [
-        _webhook(number, auth_type) for number, auth_type in enumerate(("NoAuth", "Basic", "OAuth2"), start=1)
-    ]
+    return [_webhook(number, auth_type) for number, auth_type in enumerate(("NoAuth", "Basic", "OAuth2"), start=1)]
 
 
 def _webhook(number: int, auth_type: str) -> Row:

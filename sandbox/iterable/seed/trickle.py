@@ -40,9 +40,7 @@ def rows(users: Sequence[Row], anchor: date) -> dict[str, list[Row]]:
         }
         sends.append({**user, "createdAt": spelt(at), **message, "transactionalData": "{}"})
         opens.append({**user, "createdAt": spelt(at + OPENED_AFTER), **message, "ip": "198.51.100.7"})
-        clicks.append(
-            {**user, "createdAt": spelt(at + CLICKED_AFTER), **message, "url": "https://example.com/"}
-        )
+        clicks.append({**user, "createdAt": spelt(at + CLICKED_AFTER), **message, "url": "https://example.com/"})
     return {"emailSend": sends, "emailOpen": opens, "emailClick": clicks}
 
 
