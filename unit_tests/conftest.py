@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import gc
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from pyrate_limiter.abstracts import BucketFactory
 
 import source_messaging_runner as runner
 from sandbox import Sandbox, serve
-from source_messaging import load_manifest
+from source_messaging import GARBAGE_AFTER, load_manifest
 from unit_tests.support.clock import VirtualClock
 from unit_tests.support.connector import State, Sync, catalog_of, run
 from unit_tests.support.exports import Engine
@@ -23,6 +24,10 @@ from unit_tests.support.exports import Engine
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 Syncing = Callable[..., Sync]
 Command = Callable[..., Sync]
+
+# As the command has it. Besides, Hypothesis runs code of its own in each search for garbage, and up to Python 3.11.7
+# that fails a thread that evaluates a template meanwhile: https://github.com/python/cpython/issues/106905.
+gc.set_threshold(GARBAGE_AFTER)
 
 
 @pytest.fixture(scope="session", autouse=True)
