@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from benchmarks import sampling
 from benchmarks.environments import InstallError
@@ -23,6 +24,8 @@ from benchmarks.source import ROOT
 from benchmarks.stage import FULL, SMOKE, Sizes, Stage
 from benchmarks.works import WORKS, Work, floor_of, reading
 
+LEAST_ROUNDS: Final = 3  # of which a median can be taken
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Exit code 1 when a program that is ours fails; never because of a figure."""
@@ -33,7 +36,7 @@ def main(words: Sequence[str] | None = None) -> int:
         with ExitStack() as stack:
             data = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=arguments.folder, prefix="data-")))
             if arguments.profile:
-                _profile(works, Stage(data, _sizes(arguments), (), stack), arguments.folder)
+                _profile(works, Stage(data, _sizes(arguments), (), stack))
             else:
                 _measure(works, data, stack, arguments)
     except ProgramError as failure:
@@ -52,7 +55,10 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--profile", action="store_true", help="say in which functions the source spends its time")
     parser.add_argument("--smoke", action="store_true", help="see that all of it works, with next to no rows")
     parser.add_argument(
-        "--folder", type=Path, default=ROOT / "build" / "bench", help="where rows and peers go (default: build/bench)"
+        "--folder",
+        type=Path,
+        default=ROOT / "build" / "bench",
+        help="where rows and peers go for the time (build/bench)",
     )
     return parser.parse_args(words)
 
@@ -67,7 +73,7 @@ def _measure(works: Sequence[Work], data: Path, stack: ExitStack, arguments: arg
     load = load_average()
     say = _clock()
     sizes = _sizes(arguments)
-    peers, versions = _peers(arguments.folder, say) if arguments.peers and not arguments.smoke else ([], {})
+    peers, versions = _peers(data, say) if arguments.peers and not arguments.smoke else ([], {})
     stage = Stage(data, sizes, peers, stack)
     programs = [program for work in works for program in work.programs(stage)]
     if arguments.smoke:  # all at once, the longest first
@@ -82,8 +88,19 @@ def _measure(works: Sequence[Work], data: Path, stack: ExitStack, arguments: arg
     print(report.as_text())
     if arguments.smoke:
         return
-    print(f"\n{report.noise.verdict}")
-    if not arguments.only and arguments.peers and arguments.rows is None:
+    print("\n".join(["", report.noise.verdict, *found.failures.values()]))
+    _write(report, arguments)
+
+
+def _write(report: Report, arguments: argparse.Namespace) -> None:
+    """The page, if it is what the page says it is: everything, in three rounds or more, beside both peers."""
+    lacking = [f"without {name}" for name, _ in report.found.failures.items()]
+    lacking += [f"without {name}" for name, version in report.peers.items() if "could not be installed" in version]
+    if arguments.only or not arguments.peers or arguments.rows is not None or arguments.rounds < LEAST_ROUNDS:
+        lacking.append("measured in part")
+    if lacking:
+        print(f"{RESULTS.name} stays as it is: this was {', '.join(lacking)}.")
+    else:
         RESULTS.write_text(report.as_page(), encoding="utf-8")
 
 
@@ -92,7 +109,7 @@ def _peers(folder: Path, say: Say) -> tuple[list[Peer], dict[str, str]]:
     peers: list[Peer] = []
     versions = {}
     for peer in (AirbyteIterable(folder), TapIterable(folder)):
-        say(f"installing {peer.name}, unless it is there")
+        say(f"installing {peer.name}")
         try:
             versions[peer.name] = f"{peer.versions}, {len(peer.streams)} streams"
             peers.append(peer)
@@ -102,11 +119,12 @@ def _peers(folder: Path, say: Say) -> tuple[list[Peer], dict[str, str]]:
     return peers, versions
 
 
-def _profile(works: Sequence[Work], stage: Stage, folder: Path) -> None:
+def _profile(works: Sequence[Work], stage: Stage) -> None:
     for work in works:
         if work.name in stage.sizes.rows:
             program = reading(stage, work.name, stage.sizes.rows[work.name])
-            print(f"{program.name}: {sampling.report(*sampling.profile(program, folder))}\n", flush=True)
+            samples = sampling.profile(program, stage.place(f"profile {work.name}"))
+            print(f"{program.name}: {sampling.report(*samples)}\n", flush=True)
 
 
 def _clock() -> Say:
@@ -117,5 +135,6 @@ def _clock() -> Say:
 
 if __name__ == "__main__":
     # As an exception it reaches what has to be ended and removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _: sys.exit(128 + received))
     sys.exit(main())

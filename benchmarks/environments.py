@@ -1,4 +1,4 @@
-"""Throw-away environments for what is not the project's own, below `build/bench`."""
+"""Throw-away environments for what is not the project's own."""
 
 from __future__ import annotations
 
@@ -14,24 +14,17 @@ class InstallError(Exception):
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment, made when it is first needed; `python` is the interpreter to make it with."""
+    """A virtual environment to be made; `python` is the interpreter to make it with."""
 
     folder: Path
     python: str = sys.executable
 
     def with_packages(self, *packages: str) -> Path:
         """The folder of its programs, once the packages are in it. Raises InstallError."""
-        installed = self.folder / "installed"
-        wanted = "\n".join((self.python, *packages))
-        if not installed.exists() or installed.read_text(encoding="utf-8") != wanted:
-            self._run(self.python, "-m", "venv", "--clear", str(self.folder))
-            self._run(str(self.programs / "pip"), "install", "--quiet", "--disable-pip-version-check", *packages)
-            installed.write_text(wanted, encoding="utf-8")
-        return self.programs
-
-    @property
-    def programs(self) -> Path:
-        return self.folder / "bin"
+        programs = self.folder / "bin"
+        self._run(self.python, "-m", "venv", str(self.folder))
+        self._run(str(programs / "pip"), "install", "--quiet", "--disable-pip-version-check", *packages)
+        return programs
 
     def _run(self, *command: str) -> None:
         try:

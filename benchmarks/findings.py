@@ -55,6 +55,11 @@ class Figures:
         return self.rows / self.cpu
 
     @property
+    def rates(self) -> Sequence[float]:
+        """Rows a second of CPU time, run by run."""
+        return [cost.rows / cost.cpu for cost in self.costs]
+
+    @property
     def each(self) -> float:
         """Microseconds of CPU time a row."""
         return 1e6 / self.rate
@@ -70,10 +75,10 @@ class Findings:
     def get(self, name: str) -> Figures | None:
         return self.figures.get(name)
 
-    def after_the_start(self, name: str) -> float:
-        """Microseconds of CPU time a row, beyond what a sync of nothing takes."""
-        figures = self.figures[name]
-        return 1e6 * (figures.cpu - self.figures[NOTHING].cpu) / figures.rows
+    def after_the_start(self, name: str) -> Sequence[float]:
+        """Microseconds of CPU time a row, run by run, beyond what a sync of nothing takes."""
+        start = self.figures[NOTHING].cpu
+        return [1e6 * (cost.cpu - start) / cost.rows for cost in self.figures[name].costs]
 
 
 def measure(programs: Iterable[Program], rounds: int, at_once: int, say: Say) -> Findings:

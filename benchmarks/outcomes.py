@@ -5,8 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Final
 
 from sandbox.iterable.api import EXPORT
+
+LISTINGS: Final = (
+    "lists", "campaigns", "channels", "message_types", "snippets", "webhooks", "templates", "journeys", "metadata",
+    "catalogs", "experiments", "user_fields",
+)  # fmt: skip
+"""The streams that an incremental sync reads beside the exports."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +22,7 @@ class Outcome:
 
     calls: of any kind. exports: of the export API. least_exports: how many cover the time in windows that at most
     double. refused: calls of any kind answered with 429. minutes: from the first call to the end of the sync.
-    last_listing: seconds after the first call at which the last one was made that is no export; None without any.
+    last_listing: seconds after the first call at which the last listing was complete; None unless all of them were.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """Other people's connectors for the same vendor, as programs to measure.
 
-Each is installed from the package index, unmodified, into an environment of its own. Its requests are sent to the
-benchmark's server from outside (redirect/sitecustomize.py).
+Each is installed from the package index for the run, unmodified, into an environment of its own. Its requests are sent
+to the benchmark's server from outside (redirect/sitecustomize.py).
 """
 
 from __future__ import annotations
@@ -53,9 +53,16 @@ class Peer(ABC):
         return ", ".join([*sorted(found, key=lambda one: self.name not in one), python])
 
     @cached_property
-    @abstractmethod
     def streams(self) -> dict[str, Any]:
-        """What it says of each stream, by name. Raises InstallError when it cannot say anything."""
+        """What it says of each stream, by name. Raises InstallError when it says nothing that can be understood."""
+        try:
+            return self._described()
+        except (LookupError, TypeError, ValueError) as error:
+            raise InstallError(f"what it says of its streams cannot be understood ({type(error).__name__})") from error
+
+    @abstractmethod
+    def _described(self) -> dict[str, Any]:
+        """Its streams by name, as it prints them."""
 
     @abstractmethod
     def read(self, stream: str, start_date: str, folder: Path) -> list[str]:
@@ -88,12 +95,11 @@ class AirbyteIterable(Peer):
     program = "source-iterable"
     row = RECORD
 
-    @cached_property
-    def streams(self) -> dict[str, Any]:
+    def _described(self) -> dict[str, Any]:
         printed = self._output(self.program, "discover", "--config", self._config(self.folder, LONG_AGO))
         messages = [json.loads(line) for line in printed.splitlines()]
-        streams = next(message["catalog"]["streams"] for message in messages if message["type"] == "CATALOG")
-        return {one["name"]: one for one in streams}
+        catalogs = [message["catalog"] for message in messages if message["type"] == "CATALOG"]
+        return {one["name"]: one for one in catalogs[0]["streams"]}
 
     def read(self, stream: str, start_date: str, folder: Path) -> list[str]:
         catalog = _written(folder / "catalog.json", {"streams": [configured(self.streams[stream])]})
@@ -107,8 +113,7 @@ class TapIterable(Peer):
     name = "tap-iterable"
     program = "tap-iterable"
 
-    @cached_property
-    def streams(self) -> dict[str, Any]:
+    def _described(self) -> dict[str, Any]:
         printed = self._output(self.program, "--config", self._config(self.folder, LONG_AGO), "--discover")
         return {one["tap_stream_id"]: one for one in json.loads(printed)["streams"]}
 

@@ -71,22 +71,32 @@ class Report:
 
 METHOD: Final = """\
 - Every program is a process of its own: the source as `python source_messaging.py read …`, the peers as they are
-  installed from the package index, their requests redirected from outside. They read the same bytes from a server in
-  another process, which has them ready; their output goes into a pipe that is emptied and counted.
+  installed from the package index for this run, their requests redirected from outside. They read rows of the same
+  kind and length from a server in another process, which has them ready; their output goes into a pipe that is emptied,
+  and a program that prints another number of rows than there are has failed.
 - Rates and ratios are of CPU time, the system's included, over the whole run of a process, its start included; so a
   peer that sleeps loses nothing. Where a peer is slow it reads fewer rows, enough for its start to matter little.
 - The floor parses the same lines with orjson, serialises them again and writes them. The framework alone is handed rows
-  that are ready, and brings them from its worker to the output: nothing that it carries can be faster.
-- 25,000 rows a second are five times the 5,000 of airbyte-source-iterable, on a machine where it reaches them.
-- Programs take turns, round by round; figures are medians, peaks are the highest resident memory of any run.
+  that are ready, and brings them from its worker to the output: as much as a source can do that leaves it as it is.
+- Programs take turns, round by round; figures are medians, peaks are the highest resident memory of any run. Where
+  single rounds disagree with the medians' verdict, it says how many agree.
 - The listing beside `messages` is the same stream without its cursor; what a sync of nothing takes is left out of both.
 - Syncs at the real budgets run against the sandbox on a clock that skips the waiting. The least calls: what it takes
-  to cover the time, stream by stream, in windows of 30 days at first, each at most twice the last, none over 180 days.
+  to cover the time, stream by stream, in windows of 30 days at first, each at most twice the last, none over 180 days:
+  longer ones are not tried, since a window that breaks off is asked for again.
+- `spec` and `discover` are those of the command; the image and the Builder go through the framework.
 - A peer's ratio is wanted of the connector that this source replaces; the other one is there to compare."""
 
 
 def _cells(line: Line) -> Sequence[str]:
-    return (line.work, line.measured, line.beside, line.wanted, _MET[line.met])
+    return (line.work, line.measured, line.beside, line.wanted, _met(line))
+
+
+def _met(line: Line) -> str:
+    """The verdict; where single rounds say otherwise than the medians, how many say so."""
+    agreeing = sum(met is line.met for met in line.rounds)
+    doubt = "" if line.met is None or agreeing == len(line.rounds) else f" ({agreeing} of {len(line.rounds)} rounds)"
+    return _MET[line.met] + doubt
 
 
 def _details(name: str, figures: Figures) -> Sequence[str]:

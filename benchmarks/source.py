@@ -69,22 +69,21 @@ MESSAGES_AS_LISTING: Final = {
 
 
 def copied(folder: Path, only: Container[str] | None = None, rows: Mapping[str, str] | None = None) -> Path:
-    """A copy of the source with another table of streams: with fewer of them, or with rows in place of a stream's."""
+    """A copy of the source with another table of streams: with fewer of them, or with rows in place of a stream's.
+
+    Raises ValueError for a stream that the table has not.
+    """
+    missing = {*(rows or {})}
 
     def change(row: re.Match[str]) -> str:
         name = row[3] or row[1]
+        missing.discard(name)
         return "" if only is not None and name not in only else (rows or {}).get(name, row[0])
 
     for path in ROOT.glob("*.py"):
         shutil.copy(path, folder)
-    (folder / "manifest.yaml").write_text(_ROW.sub(change, _manifest()), encoding="utf-8")
+    manifest = _ROW.sub(change, (ROOT / "manifest.yaml").read_text(encoding="utf-8"))
+    if missing:
+        raise ValueError(f"The manifest's table has no row for {', '.join(sorted(missing))}.")
+    (folder / "manifest.yaml").write_text(manifest, encoding="utf-8")
     return folder / "source_messaging.py"
-
-
-def _manifest() -> str:
-    return (ROOT / "manifest.yaml").read_text(encoding="utf-8")
-
-
-def has_jobs() -> bool:
-    """Whether the source can export through jobs."""
-    return "\n      export_method:" in _manifest()

@@ -21,12 +21,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import Any, Final
-from unittest import mock
 
-import source_messaging_runner as runner
-from benchmarks.outcomes import Outcome
+from benchmarks.outcomes import LISTINGS, Outcome
 from benchmarks.source import configured
-from components import WindowPace
 from sandbox import Sandbox, serve
 from sandbox.iterable import data_types
 from sandbox.iterable.seed import history, people
@@ -37,10 +34,9 @@ from unit_tests.support.connector import State, Sync, run
 NOW: Final = datetime(2026, 3, 15, 12, tzinfo=UTC)
 LAST_SYNC: Final = NOW - timedelta(hours=1)
 EXPORTS: Final = "/api/export/"
-LISTINGS: Final = (
-    "lists", "campaigns", "channels", "message_types", "snippets", "webhooks", "templates", "journeys", "metadata",
-    "catalogs", "experiments", "user_fields",
-)  # fmt: skip
+# The policy that the least calls are counted by.
+FIRST_WINDOW: Final = timedelta(days=30)
+LONGEST_WINDOW: Final = timedelta(days=180)
 
 Row = dict[str, Any]
 
@@ -84,15 +80,14 @@ def outcome_of(scenario: Scenario) -> Outcome:
             synced = _sync(scenario, address, sandbox.iterable.api_key)
         ended = clock.now()
     began = sandbox.calls[0].at
-    listing_calls = [call.at - began for call in sandbox.calls if not call.path.startswith(EXPORTS)]
     return Outcome(
         name=scenario.name,
         calls=len(sandbox.calls),
-        exports=len(sandbox.calls) - len(listing_calls),
+        exports=sum(call.path.startswith(EXPORTS) for call in sandbox.calls),
         least_exports=scenario.exports * least_windows(NOW - scenario.start),
-        refused=sum(1 for call in sandbox.calls if call.status == 429),
+        refused=sum(call.status == 429 for call in sandbox.calls),
         minutes=(ended - began) / 60,
-        last_listing=max(listing_calls, default=None),
+        last_listing=_last_complete(synced, scenario.listings, began),
         rows=sum(map(len, synced.records.values())),
     )
 
@@ -102,22 +97,29 @@ def _sync(scenario: Scenario, address: str, api_key: str) -> Sync:
     catalog = {"streams": [configured({"name": name, "supported_sync_modes": modes}) for name in scenario.streams]}
     start_date = f"{scenario.start:%Y-%m-%dT%H:%M:%SZ}"
     config = {"api_key": api_key, "api_url": address, "start_date": start_date, **scenario.options}
-    table = runner.narrowed(_manifest(), scenario.streams)
-    narrow = mock.patch.object(runner, "load_manifest", return_value=table)
-    with tempfile.TemporaryDirectory() as folder, narrow:
+    with tempfile.TemporaryDirectory() as folder:
         synced = run(Path(folder), "read", config, catalog, scenario.state)
     if synced.errors or synced.crash:
         raise RuntimeError(f"{scenario.name}: {[error['message'] for error in synced.errors.values()]}")
     return synced
 
 
+def _last_complete(synced: Sync, streams: Sequence[str], began: float) -> float | None:
+    """Seconds from `began` until the last of the streams said that it was complete; None unless all of them did."""
+    moments = {
+        trace["stream_status"]["stream_descriptor"]["name"]: trace["emitted_at"] / 1000 - began
+        for trace in synced.of_type("TRACE")
+        if trace["type"] == "STREAM_STATUS" and trace["stream_status"]["status"] == "COMPLETE"
+    }
+    return max(moments[name] for name in streams) if streams and moments.keys() >= {*streams} else None
+
+
 def least_windows(span: timedelta) -> int:
     """The fewest windows that cover a span when each is at most twice as long as the one before."""
-    length = timedelta(days=_manifest()["definitions"]["export"]["retriever"]["first_window_days"])
-    windows = 0
+    length, windows = FIRST_WINDOW, 0
     while span > timedelta():
         span -= length
-        length = min(2 * length, WindowPace.LONGEST)
+        length = min(2 * length, LONGEST_WINDOW)
         windows += 1
     return windows
 

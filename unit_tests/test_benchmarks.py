@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from airbyte_cdk.utils.yaml_loader import safe_load_yaml
 
+from benchmarks import __main__ as command
 from benchmarks import report
-from benchmarks.__main__ import _peers as prepared_peers
 from benchmarks.data import LISTS, Period, RowFile, render
 from benchmarks.environments import Environment, InstallError
 from benchmarks.findings import NOTHING, Figures, Findings, Noise, measure
 from benchmarks.outcomes import Outcome, read_outcomes
-from benchmarks.peers import HERE, AirbyteIterable, TapIterable
+from benchmarks.peers import HERE, AirbyteIterable, Peer, TapIterable
 from benchmarks.processes import RECORD, Cost, Program, ProgramError, cost_of
 from benchmarks.report import RESULTS, Report
 from benchmarks.sampling import Stack, stacks
@@ -31,6 +31,7 @@ from benchmarks.stage import FULL
 from benchmarks.vendor import PAGE, Vendor
 from benchmarks.virtual import NOW, export_streams, least_windows
 from benchmarks.works import (
+    THROUGH,
     Line,
     Memory,
     Messages,
@@ -70,22 +71,23 @@ def printing(text: str, **about: Any) -> Program:
 @pytest.mark.slow
 def test_a_smoke_run_measures_all_of_the_table_with_exact_counts_and_leaves_nothing_behind(tmp_path: Path) -> None:
     before = RESULTS.read_bytes() if RESULTS.exists() else None
-    command = [sys.executable, "-m", "benchmarks", "--smoke", "--folder", str(tmp_path)]
+    smoke = [sys.executable, "-m", "benchmarks", "--smoke", "--folder", str(tmp_path)]
 
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    ended = subprocess.run(smoke, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert ended.returncode == 0, ended.stderr
     header, *lines = ended.stdout.splitlines()
     start = header.index("this source")
     assert [line[:start].rstrip() for line in lines] == [
         "`email_send`, 300 rows of 600 bytes",
+        "`email_send`, the rate",
         "`users`, 100 profiles with custom fields",
         "`list_users`, 500 lines",
         "`messages` (Courier), 20 rows in pages of 10",
         "peak memory, 300 and 300 rows",
-        "start: `spec`, `discover`",
+        "start: the command's `spec`, `discover`",
         "first sync of 2 empty export streams over 100 days, at the real budgets",
-        "incremental sync of 2 export streams, at the real budgets",
+        "incremental sync of 2 export streams and 12 listings, at the real budgets",
         "first sync of 2 export streams over 100 days, `export_method: stream`",
         "first sync of 2 export streams over 100 days, `export_method: jobs`",
     ]
@@ -136,6 +138,14 @@ def test_the_peak_is_that_of_the_program_not_of_who_started_it() -> None:
     cost = cost_of(Program("small", [sys.executable, "-c", "import time; time.sleep(0.2)"]))
 
     assert cost.peak < len(own) / 4
+
+
+def test_another_connector_that_loses_rows_is_left_out() -> None:
+    lossy = printing(f"'{RECORD.decode()}'", rows=2, may_fail=True)
+
+    found = measure([lossy], 1, 1, lambda _: None)
+
+    assert (found.figures, found.failures) == ({}, {"printer": "printer printed 1 rows instead of 2."})
 
 
 def test_programs_take_turns_and_those_that_may_fail_stop_nobody() -> None:
@@ -227,6 +237,11 @@ def test_a_copy_of_the_source_has_another_table_and_the_rest_unchanged(tmp_path:
     assert theirs == ours
 
 
+def test_a_copy_whose_table_has_no_such_stream_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^The manifest's table has no row for message\.$"):
+        copied(tmp_path, rows={"message": ""})
+
+
 def test_the_listing_beside_messages_is_the_same_stream_without_its_cursor() -> None:
     manifest = safe_load_yaml((ROOT / "manifest.yaml").read_text())
     (listing,) = safe_load_yaml(MESSAGES_AS_LISTING["messages"])
@@ -242,8 +257,8 @@ def test_what_a_peer_asks_of_the_vendors_host_arrives_here() -> None:
     program = "import requests; print(requests.get('https://api.iterable.com/api/lists?a=b', timeout=5).status_code)"
     with serve(sandbox := Sandbox(seed=False)) as address:
         environment = {"PYTHONPATH": str(HERE / "redirect"), "REDIRECTED_TO": address}
-        command = [sys.executable, "-c", program]
-        ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        asking = [sys.executable, "-c", program]
+        ended = subprocess.run(asking, env=environment, capture_output=True, text=True, check=False)
 
     assert ended.stdout == "401\n", ended.stderr
     assert [(call.path, call.query) for call in sandbox.calls] == [("/api/lists", {"a": ["b"]})]
@@ -254,6 +269,17 @@ def test_an_environment_that_cannot_be_made_says_why(tmp_path: Path) -> None:
         Environment(tmp_path / "peer", str(tmp_path / "no-such-python")).with_packages("anything")
 
 
+@pytest.mark.parametrize("peer", [AirbyteIterable, TapIterable])
+@pytest.mark.parametrize("said", ["no JSON", '{"type": "LOG"}', "[]"])
+def test_a_peer_that_cannot_be_understood_is_not_measured(
+    peer: type[Peer], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer, "_output", lambda *_: said)
+
+    with pytest.raises(InstallError, match=r"^what it says of its streams cannot be understood"):
+        _ = peer(tmp_path).streams
+
+
 def test_a_peer_that_cannot_be_had_is_said_to_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(environment: Environment, *packages: str) -> Path:
         raise InstallError(f"no {packages[0]} here")
@@ -261,7 +287,7 @@ def test_a_peer_that_cannot_be_had_is_said_to_be_missing(tmp_path: Path, monkeyp
     monkeypatch.setattr(Environment, "with_packages", refuse)
     said: list[str] = []
 
-    peers, versions = prepared_peers(tmp_path, said.append)
+    peers, versions = command._peers(tmp_path, said.append)
 
     assert peers == []
     assert versions == {
@@ -300,10 +326,9 @@ def test_the_verdict_on_the_machine_names_what_was_noisy(
 
 def line_of(reading: Reading, peers: dict[str, Figures], ours: float = 10.0) -> Line:
     figures = {source_of("users", 100_000): costs(ours, rows=100_000), floor_of("users"): costs(1, rows=100_000)}
-    figures[framework_of("users")] = costs(2, rows=100_000)
     figures |= {peer_of("users", name): found for name, found in peers.items()}
     (line,) = reading.lines(Findings(figures), FULL)
-    return line
+    return line._replace(rounds=list(line.rounds))
 
 
 def test_a_reading_is_judged_by_the_connector_it_replaces_and_shown_beside_the_other() -> None:
@@ -316,20 +341,41 @@ def test_a_reading_is_judged_by_the_connector_it_replaces_and_shown_beside_the_o
         "floor 100,000; airbyte-source-iterable 200 (× 50.0); tap-iterable 5,000 (× 2.0)",
         "≥ 40 × airbyte-source-iterable",
         True,
+        [True],
     )
     assert line_of(reading, peers, ours=15.0).met is False
 
 
-@pytest.mark.parametrize(
-    ("rate", "met"),
-    [(Rate(10_001, peer=200), False), (Rate(10_000, peer=200), True), (Rate(10_001, peer=201), True)],
-)
-def test_a_rate_is_asked_of_machines_on_which_the_peer_reaches_its_own(rate: Rate, met: bool) -> None:
-    line = line_of(Reading("users", "profiles", 40, rate), {AirbyteIterable.name: costs(1, rows=200)})
+@pytest.mark.parametrize(("ours", "alone", "met"), [(4.0, 4.1, None), (4.0, 4.0, True), (4.1, 4.0, False)])
+def test_a_rate_is_asked_of_machines_on_which_the_framework_alone_reaches_it(
+    ours: float, alone: float, met: bool | None
+) -> None:
+    figures = {
+        source_of("users", 100_000): costs(ours, rows=100_000),
+        framework_of("users"): costs(alone, rows=100_000),
+    }
 
-    assert line.beside.startswith("floor 100,000; the framework alone 50,000; ")
-    assert line.wanted.endswith(f", and ≥ {rate.ours:,} rows/s of CPU where that one reaches {rate.peer}")
-    assert line.met is met
+    (line,) = Rate("rate", "users", wanted=25_000).lines(Findings(figures), FULL)
+
+    assert (line.beside, line.met) == (f"the framework alone {100_000 / alone:,.0f}", met)
+
+
+@pytest.mark.parametrize(
+    ("met", "rounds", "said"),
+    [
+        (True, [True, True, True], "yes"),
+        (True, [True, False, True], "yes (2 of 3 rounds)"),
+        (False, [True, False, False], "**no** (2 of 3 rounds)"),
+        (True, [], "yes"),
+        (None, [], "–"),
+    ],
+)
+def test_a_verdict_says_how_many_rounds_it_holds_for(met: bool | None, rounds: list[bool], said: str) -> None:
+    line = Line("work", "fast", "slower", "faster", met, rounds)
+
+    page = Report([line], Findings(), Noise(0.1, 2, []), {}).as_page()
+
+    assert f"| work | fast | slower | faster | {said} |" in page.splitlines()
 
 
 def test_a_reading_whose_peer_is_missing_is_not_judged() -> None:
@@ -364,8 +410,8 @@ def test_memory_is_flat_and_small_or_it_is_not(few: int, many: int, met: bool) -
 
 @pytest.mark.parametrize(("spec", "discover", "met"), [(1.4, 1.9, True), (1.6, 1.9, False), (1.4, 2.1, False)])
 def test_a_start_is_judged_by_both_commands(spec: float, discover: float, met: bool) -> None:
-    names = ("spec", "discover", NOTHING, "framework")
-    found = Findings({name: costs(cpu, rows=0) for name, cpu in zip(names, (spec, discover, 2, 1), strict=True)})
+    names = ("spec", "discover", THROUGH, NOTHING, "framework")
+    found = Findings({name: costs(cpu, rows=0) for name, cpu in zip(names, (spec, discover, 4, 2, 1), strict=True)})
 
     (line,) = Start().lines(found, FULL)
 
@@ -386,6 +432,7 @@ def test_an_outcome_is_the_same_when_it_is_read_again_among_other_lines() -> Non
     [
         ({}, {}, [True, True]),
         ({"minutes": 72.0}, {"last_listing": 61.0}, [False, False]),
+        ({"last_listing": None}, {"last_listing": None}, [True, False]),
         ({"refused": 1}, {"refused": 1}, [False, False]),
         ({}, {"exports": 53}, [True, False]),
         ({}, {"minutes": 13.1}, [True, False]),
@@ -439,6 +486,37 @@ def test_the_page_holds_the_table_the_figures_and_what_failed(monkeypatch: pytes
     assert "| peer | 1.0 |" in lines
     assert "it fell over" in lines
     assert "## Where the time goes" not in lines
+
+
+@pytest.mark.parametrize(
+    ("words", "failures", "peers", "lacking"),
+    [
+        ([], {}, {}, None),
+        (["--rounds", "2"], {}, {}, "measured in part"),
+        (["--only", "users"], {}, {}, "measured in part"),
+        (["--rows", "9"], {}, {}, "measured in part"),
+        (["--no-peers"], {}, {}, "measured in part"),
+        ([], {"users tap": "users tap printed 1 rows instead of 2."}, {}, "without users tap"),
+        ([], {}, {"tap": "could not be installed: offline"}, "without tap"),
+    ],
+)
+def test_the_page_is_written_by_whole_runs_only(
+    words: list[str],
+    failures: dict[str, str],
+    peers: dict[str, str],
+    lacking: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(command, "RESULTS", tmp_path / "RESULTS.md")
+    (tmp_path / "RESULTS.md").write_text("earlier")
+    whole = Report([], Findings({}, failures), Noise(0.1, 2, []), peers)
+
+    command._write(whole, command._arguments(words))
+
+    assert ((tmp_path / "RESULTS.md").read_text() == "earlier") is (lacking is not None)
+    assert capsys.readouterr().out == (f"RESULTS.md stays as it is: this was {lacking}.\n" if lacking else "")
 
 
 def test_the_page_ends_with_the_costs_that_are_kept_by_hand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
