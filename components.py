@@ -161,19 +161,33 @@ _START_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _LOOPBACK = re.compile(r"http://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/.*)?")
 
 
+# By field: its default, the least and the most it may be. A copy of the specification, which is not at hand here.
+WHOLE_NUMBERS = {
+    "lookback_window": (5, 0, None),
+    "courier.lookback_days": (7, 0, None),
+    "export_jobs_at_once": (4, 1, 4),
+    "num_workers": (80, 1, 200),
+    "max_retries": (10, 0, 10),
+}
+EXPORT_METHODS = ("stream", "jobs")
+
+
 def _configuration_mistakes(config: Mapping[str, Any]) -> Iterator[str]:
     if not config.get("api_key") and "courier" not in config:
         yield (
             "No API key is configured: fill `api_key` to read Iterable, or `courier.api_key` to read Courier, or both."
         )
+    yield from _key_mistakes("api_key", config)
     if config.get("api_key"):
         yield from _start_date_mistakes("start_date", config.get("start_date"), needed=True)
-    lookback = config.get("lookback_window", 5)
-    if not _is_number(lookback, int) or lookback < 0:
-        yield "`lookback_window` must be a whole number of minutes, 0 or more."
+    yield from _number_mistakes("lookback_window", config, " of minutes")
+    for name in ("export_jobs_at_once", "num_workers", "max_retries"):
+        yield from _number_mistakes(name, config)
     share = config.get("budget_share", 1)
     if not _is_number(share, (int, float)) or share <= 0:
         yield "`budget_share` must be a number above 0: 0.5 takes half of the project's call budgets."
+    if config.get("export_method", EXPORT_METHODS[0]) not in EXPORT_METHODS:
+        yield f"`export_method` must be {' or '.join(EXPORT_METHODS)}."
     yield from _place_mistakes("", config)
     if "courier" in config:
         yield from _courier_mistakes(config["courier"])
@@ -183,11 +197,23 @@ def _courier_mistakes(courier: Any) -> Iterator[str]:
     if not isinstance(courier, Mapping) or not courier.get("api_key"):
         yield "`courier` is there without a key: fill `courier.api_key`, or leave `courier` out."
         return
+    yield from _key_mistakes("courier.api_key", courier)
     yield from _start_date_mistakes("courier.start_date", courier.get("start_date"), needed=False)
-    lookback = courier.get("lookback_days", 7)
-    if not _is_number(lookback, int) or lookback < 0:
-        yield "`courier.lookback_days` must be a whole number of days, 0 or more."
+    yield from _number_mistakes("courier.lookback_days", courier, " of days")
     yield from _place_mistakes("courier.", courier)
+
+
+def _key_mistakes(name: str, config: Mapping[str, Any]) -> Iterator[str]:
+    if not isinstance(config.get("api_key", ""), str):
+        yield f"`{name}` must be a text."
+
+
+def _number_mistakes(name: str, config: Mapping[str, Any], unit: str = "") -> Iterator[str]:
+    otherwise, least, most = WHOLE_NUMBERS[name]
+    number = config.get(name.rpartition(".")[2], otherwise)
+    if not _is_number(number, int) or number < least or (most is not None and number > most):
+        bounds = f"{least} or more" if most is None else f"{least} to {most}"
+        yield f"`{name}` must be a whole number{unit}, {bounds}."
 
 
 def _place_mistakes(prefix: str, config: Mapping[str, Any]) -> Iterator[str]:
@@ -729,7 +755,7 @@ SECONDS_BETWEEN_LIFE_SIGNS = 60.0
 
 @contextmanager
 def life_signs(title: str) -> Iterator[None]:
-    """Log once a minute what is still awaited, so that a platform does not take patience for death."""
+    """Log once a minute what is still awaited, for whoever reads the log; platforms count rows and states only."""
     over = threading.Event()
 
     def report() -> None:

@@ -35,10 +35,10 @@ def run(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with serve(sandbox) as address:
         courier = {"api_key": "sandbox-courier-key", "api_url": address}
         config = {"api_key": "sandbox-iterable-key", "start_date": start, "api_url": address, "courier": courier}
-        (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
-        def command(*arguments: str, unsafe: bool = True, catalog: Any = None) -> Ran:
+        def command(*arguments: str, unsafe: bool = True, catalog: Any = None, **changes: Any) -> Ran:
             words = [str(RUNNER), *arguments]
+            (folder / "config.json").write_text(json.dumps(config | changes), encoding="utf-8")
             if arguments[0] != "spec":
                 words += ["--config", "config.json", "--components-path", str(ROOT / "components.py")]
             if catalog:
@@ -72,6 +72,13 @@ def test_check_succeeds(run: Run) -> None:
 
     assert messages(ran).of_type("CONNECTION_STATUS") == [{"status": "SUCCEEDED"}]
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_a_number_of_workers_that_is_none_is_told_as_a_mistake_of_the_configuration(run: Run) -> None:
+    ran = run("check", num_workers=0)
+
+    (status,) = messages(ran).of_type("CONNECTION_STATUS")
+    assert status == {"status": "FAILED", "message": "Config validation error: 0 is less than the minimum of 1"}
 
 
 def test_discover_and_read_bring_what_the_project_and_the_workspace_hold(

@@ -8,8 +8,10 @@ from unittest import mock
 import pytest
 import requests
 
+from components import EXPORT_METHODS, WHOLE_NUMBERS
 from sandbox import Sandbox
 from sandbox.faults import Answer, Cut, Fault
+from source_messaging import load_manifest
 from unit_tests.conftest import NOW, Command, Syncing
 from unit_tests.support.clock import VirtualClock
 from unit_tests.support.exports import DAY, EXPORT, delivered, held, rows_every
@@ -288,6 +290,20 @@ def test_check_of_a_host_that_is_down_does_not_wait_for_ten_retries(
         ),
         ({"lookback_window": -1}, "`lookback_window` must be a whole number of minutes, 0 or more."),
         ({"lookback_window": "5"}, "`lookback_window` must be a whole number of minutes, 0 or more."),
+        ({"num_workers": 0}, "`num_workers` must be a whole number, 1 to 200."),
+        ({"num_workers": "x"}, "`num_workers` must be a whole number, 1 to 200."),
+        ({"num_workers": 201}, "`num_workers` must be a whole number, 1 to 200."),
+        ({"max_retries": 11}, "`max_retries` must be a whole number, 0 to 10."),
+        ({"max_retries": None}, "`max_retries` must be a whole number, 0 to 10."),
+        ({"export_jobs_at_once": 7}, "`export_jobs_at_once` must be a whole number, 1 to 4."),
+        ({"export_method": "job"}, "`export_method` must be stream or jobs."),
+        ({"budget_share": 0}, "`budget_share` must be a number above 0: 0.5 takes half of the project's call budgets."),
+        ({"api_key": 5}, "`api_key` must be a text."),
+        ({"courier": {"api_key": ["k"]}}, "`courier.api_key` must be a text."),
+        (
+            {"courier": {"api_key": "k", "lookback_days": -1}},
+            "`courier.lookback_days` must be a whole number of days, 0 or more.",
+        ),
         (
             {"api_url": "http://api.iterable.com"},
             "`api_url` must start with https://; plain http is accepted for this machine only (http://127.0.0.1:…).",
@@ -300,6 +316,18 @@ def test_a_configuration_that_cannot_work_is_refused_in_one_sentence(
     refused = command("check", config | change)
 
     assert str(refused.crash) == sentence
+
+
+def test_the_bounds_of_the_configuration_are_those_of_its_specification() -> None:
+    specified = load_manifest()["spec"]["connection_specification"]["properties"]
+    fields = {**specified, **{f"courier.{name}": about for name, about in specified["courier"]["properties"].items()}}
+
+    assert {
+        name: (about["default"], about["minimum"], about.get("maximum"))
+        for name, about in fields.items()
+        if about["type"] == "integer"
+    } == WHOLE_NUMBERS
+    assert fields["export_method"]["enum"] == list(EXPORT_METHODS)
 
 
 @pytest.mark.parametrize(
