@@ -1,1 +1,1 @@
-"""The user commands of this checkout: `make sync` and `make demo`."""
+"""The commands behind `make sync`, `make demo` and `make demo-loop`, and what writes generated files."""

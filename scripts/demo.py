@@ -134,11 +134,11 @@ def closing_words(outcome: Outcome, history: History, now: float, folder: Path) 
     if not history.runs:
         return (
             f"First run: {outcome.records:,} records in {outcome.seconds:.0f} s, in {database}.\n"
-            "Run `make demo` again: it goes on from its state and reads only what has happened since."
+            "Run `make demo` again: it goes on from its state and adds only what has happened since."
         )
     ordinal = "Second run" if history.runs == 1 else f"Run {history.runs + 1}"
     rows = f"{outcome.new_rows:,} new record{'s' * (outcome.new_rows != 1)}"
-    return f"{ordinal}: {rows} since {duration(now - history.finished)} ago, in {database}."
+    return f"{ordinal}: {rows}, {duration(now - history.finished)} after the last run, in {database}."
 
 
 def duration(seconds: float) -> str:
@@ -154,8 +154,8 @@ def _job(folder: Path, url: str, anchor: str) -> Job:
         "api_key": API_KEY,
         "start_date": f"{date.fromisoformat(anchor) - HISTORY}T00:00:00Z",
         "api_url": url,
-        # The sandbox is told to have no limits; a first sync at Iterable's takes an hour.
         "courier": {"api_key": COURIER_KEY, "api_url": url},
+        # The sandbox is told to have no limits; a first sync at Iterable's takes an hour.
         "budget_share": 1000,
     }
     path = folder / "config.json"

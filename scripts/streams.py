@@ -37,7 +37,7 @@ allows itself for the endpoint, over all streams that read it. A column is nulla
 """
 
 KINDS = {
-    "listings": "Listed whole at every sync; with a cursor, what changed or is new comes out.",
+    "listings": "Listed at every sync: whole, or, with a cursor, what is new or may have changed.",
     "children": "Asked for once for each row, or group of rows, of another stream.",
     "exports": "Events and profiles from the saved state on, unsorted.",
 }

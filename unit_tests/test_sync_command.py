@@ -666,9 +666,9 @@ def test_the_demo_ends_with_what_is_new() -> None:
         "First run: 45 records in 10 s, in .demo/messaging.duckdb."
     )
     assert demo.closing_words(outcome, once, 1012.0, folder) == (
-        "Second run: 31 new records since 12 seconds ago, in .demo/messaging.duckdb."
+        "Second run: 31 new records, 12 seconds after the last run, in .demo/messaging.duckdb."
     )
-    assert demo.closing_words(outcome, twice, 8200.0, folder).startswith("Run 3: 31 new records since 2 hours ago")
+    assert demo.closing_words(outcome, twice, 8200.0, folder).startswith("Run 3: 31 new records, 2 hours after")
     stopped = demo.closing_words(Outcome(stopped=True), once, 0.0, folder)
     assert stopped.startswith("Stopped, and the sandbox too.")
 
