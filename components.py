@@ -3,6 +3,7 @@
 | class                 | manifest key         | reason                                                            |
 |-----------------------|----------------------|-------------------------------------------------------------------|
 | StateInstant          | state_migrations     | saved states spell an instant in many ways                        |
+| HostBoundKey          | authenticator        | a redirect to another host does not get the key                   |
 | VendorErrorHandler    | error_handler        | vendors' words without address or body; no call for wrong configs |
 | SkippingErrorHandler  | error_handler        | an item that cannot be had is left out, with a warning            |
 | ExportErrorHandler    | error_handler        | a request that breaks off asks for a shorter window               |
@@ -29,12 +30,14 @@ columns.
 """
 
 import csv
+import errno
 import functools
 import io
 import itertools
 import json
 import logging
 import math
+import os
 import re
 import signal
 import tempfile
@@ -47,12 +50,13 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple, cast
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import orjson
 import requests
 from airbyte_cdk.models import FailureType
+from airbyte_cdk.sources.declarative.auth.declarative_authenticator import DeclarativeAuthenticator
 from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordExtractor
 from airbyte_cdk.sources.declarative.extractors.record_filter import RecordFilter
 from airbyte_cdk.sources.declarative.extractors.type_transformer import TypeTransformer
@@ -163,8 +167,8 @@ _LOOPBACK = re.compile(r"http://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/.
 
 # By field: its default, the least and the most it may be. A copy of the specification, which is not at hand here.
 WHOLE_NUMBERS = {
-    "lookback_window": (5, 0, None),
-    "courier.lookback_days": (7, 0, None),
+    "lookback_window": (5, 0, 525_600),
+    "courier.lookback_days": (7, 0, 3650),
     "export_jobs_at_once": (4, 1, 4),
     "num_workers": (80, 1, 200),
     "max_retries": (10, 0, 10),
@@ -211,9 +215,8 @@ def _key_mistakes(name: str, config: Mapping[str, Any]) -> Iterator[str]:
 def _number_mistakes(name: str, config: Mapping[str, Any], unit: str = "") -> Iterator[str]:
     otherwise, least, most = WHOLE_NUMBERS[name]
     number = config.get(name.rpartition(".")[2], otherwise)
-    if not _is_number(number, int) or number < least or (most is not None and number > most):
-        bounds = f"{least} or more" if most is None else f"{least} to {most}"
-        yield f"`{name}` must be a whole number{unit}, {bounds}."
+    if not _is_number(number, int) or not least <= number <= most:
+        yield f"`{name}` must be a whole number{unit}, {least} to {most}."
 
 
 def _place_mistakes(prefix: str, config: Mapping[str, Any]) -> Iterator[str]:
@@ -225,6 +228,16 @@ def _place_mistakes(prefix: str, config: Mapping[str, Any]) -> Iterator[str]:
             f"`{prefix}api_url` must start with https://; plain http is accepted for this machine only "
             "(http://127.0.0.1:…)."
         )
+    elif address and not _is_address(str(address)):
+        yield f"`{prefix}api_url` is not an address: it has the form https://host or https://host:port/path."
+
+
+def _is_address(address: str) -> bool:
+    try:
+        requests.Request("GET", address).prepare()
+        return urlsplit(address).port != 0
+    except (requests.RequestException, ValueError):
+        return False
 
 
 def _start_date_mistakes(name: str, start_date: Any, needed: bool) -> Iterator[str]:
@@ -262,9 +275,11 @@ class StateInstant(StateMigration):
         self._stream = parameters["name"]
 
     def should_migrate(self, stream_state: Mapping[str, Any]) -> bool:
-        return stream_state.get(self.cursor_field) is not None
+        return self.cursor_field in stream_state
 
     def migrate(self, stream_state: Mapping[str, Any]) -> Mapping[str, Any]:
+        if stream_state[self.cursor_field] is None:
+            return {name: value for name, value in stream_state.items() if name != self.cursor_field}
         try:
             moment = instant(stream_state[self.cursor_field])
         except ValueError as error:
@@ -280,8 +295,10 @@ class StateInstant(StateMigration):
 # Transport
 # ---------------------------------------------------------------------------------------------------------------------
 
-_EMAIL_ADDRESS = re.compile(r"[^\s\"<>(),;:]+(@|%40)[^\s\"'<>(),;:]+")
-_MARKUP = re.compile(r"(?s)<(script|style).*?</\1>|<[^>]*>")
+# Bounded, as is what they are searched in: without bounds a long text takes the square of its length.
+_EMAIL_ADDRESS = re.compile(r"[^\s\"<>(),;:]{1,320}(@|%40)[^\s\"'<>(),;:]{1,320}")
+_MARKUP = re.compile(r"(?s)<(script|style).*?</\1>|<[^<>]*>")
+_LONGEST_PAGE, _LONGEST_TEXT, _LONGEST_MESSAGE = 10_000, 2_000, 200
 
 
 def vendor_message(response: requests.Response) -> str:
@@ -289,11 +306,54 @@ def vendor_message(response: requests.Response) -> str:
     try:
         body = response.json()
         said = str(body.get("msg") or body.get("message") or "") if isinstance(body, dict) else ""
-    except ValueError:
-        said = _MARKUP.sub(" ", response.text)
-    # Before it is cut: half a key would not be known for one.
-    said = filter_secrets(" ".join(said.split()))
-    return _EMAIL_ADDRESS.sub("…", said)[:200] or "no explanation given"
+    except requests.JSONDecodeError:
+        said = _MARKUP.sub(" ", response.text[:_LONGEST_PAGE])
+    except requests.RequestException:  # the reply breaks off
+        said = ""
+    # Before it is cut to its length: half a key would not be known for one.
+    said = filter_secrets(" ".join(said.split())[:_LONGEST_TEXT])
+    return _EMAIL_ADDRESS.sub("…", said)[:_LONGEST_MESSAGE] or "no explanation given"
+
+
+@dataclass
+class HostBoundKey(DeclarativeAuthenticator):
+    """Sends the key in a header to the host it is for, and not to another one that this host redirects to.
+
+    Why not YAML: of a request that goes on to another host, the library takes off the header `Authorization` only.
+    """
+
+    config: Mapping[str, Any]
+    header: str
+
+    @property
+    def auth_header(self) -> str:
+        return self.header
+
+    @property
+    def token(self) -> str:
+        return str(self.config["api_key"])
+
+    def __call__(self, request: requests.PreparedRequest) -> Any:
+        request.register_hook("response", stay_with_the_host)  # type: ignore[no-untyped-call]
+        return super().__call__(request)
+
+
+def stay_with_the_host(response: requests.Response, **_options: Any) -> None:
+    """Have a redirect to another host not be followed."""
+    if response.is_redirect and not _is_same_host(response.url, urljoin(response.url, response.headers["Location"])):
+        del response.headers["Location"]
+
+
+def _is_same_host(one: str, other: str) -> bool:
+    return urlsplit(one)[:2] == urlsplit(other)[:2]
+
+
+class VendorRefusal(AirbyteTracedException):
+    """The vendor will not have a request, whatever the number of tries; `status` is its answer's."""
+
+    def __init__(self, status: int, message: str, internal_message: str) -> None:
+        super().__init__(internal_message, message, FailureType.config_error)
+        self.status = status
 
 
 @dataclass
@@ -323,8 +383,17 @@ class VendorErrorHandler(DefaultErrorHandler):
 
     def _interpret_reply(self, response: requests.Response) -> ErrorResolution:
         status = response.status_code
+        asked = response.history[0].url if response.history else response.url
+        if 300 <= status < 400 or not _is_same_host(asked, response.url):
+            response.close()
+            raise VendorRefusal(
+                status,
+                f"The API sends stream {self._stream} on to another address, which does not get the key: check "
+                "`api_url` and what stands between this machine and the API.",
+                f"Redirected for stream {self._stream}",
+            )
         if response.ok:
-            return SUCCESS_RESOLUTION
+            return SUCCESS_RESOLUTION if self._is_data(response) else self._no_data(response)
         said = f"stream {self._stream}: HTTP {status}, “{vendor_message(response)}”"
         if status == 429:
             return ErrorResolution(
@@ -334,19 +403,28 @@ class VendorErrorHandler(DefaultErrorHandler):
             return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error, f"The API failed for {said}.")
         remedy = self.remedies.get(str(status), "report this to the maintainers of the connector")
         # Raised here, not returned as FAIL, for which the framework would log the address and the body.
-        raise AirbyteTracedException(
-            message=f"The API refused {said}: {remedy}.",
-            internal_message=f"HTTP {status} for stream {self._stream}",
-            failure_type=FailureType.config_error,
+        raise VendorRefusal(status, f"The API refused {said}: {remedy}.", f"HTTP {status} for stream {self._stream}")
+
+    def _is_data(self, response: requests.Response) -> bool:
+        """Whether a reply is not somebody else's page: of a proxy, a login, a maintenance."""
+        first = response.content[:64].lstrip()[:1]
+        if _is_web_page(response) or first == b"<":
+            return False
+        is_json = "json" in response.headers.get("Content-Type", "") and first in (b"{", b"[")
+        return not is_json or _is_whole_json(response)
+
+    def _no_data(self, response: requests.Response) -> ErrorResolution:
+        response.close()
+        kind = response.headers.get("Content-Type", "") or "no type"
+        return ErrorResolution(
+            ResponseAction.RETRY,
+            FailureType.transient_error,
+            f"What came for stream {self._stream} is not the API's data (HTTP {response.status_code}, {kind}): "
+            "something between this machine and the API answers in its place.",
         )
 
     def _interpret_failure(self, failure: Exception | None) -> ErrorResolution:
         kind = type(failure).__name__
-        if isinstance(failure, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
-            raise AirbyteTracedException(
-                message=f"Stream {self._stream} cannot be asked for: `api_url` is not an address ({kind}).",
-                failure_type=FailureType.config_error,
-            )
         return ErrorResolution(
             ResponseAction.RETRY,
             FailureType.transient_error,
@@ -354,19 +432,34 @@ class VendorErrorHandler(DefaultErrorHandler):
         )
 
 
+def _is_whole_json(response: requests.Response) -> bool:
+    """Whether a reply can be parsed; of one that cannot the framework makes an empty one."""
+    try:
+        orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        try:
+            response.json()
+        except requests.JSONDecodeError:
+            return False
+    return True
+
+
+def _is_web_page(response: requests.Response) -> bool:
+    return "html" in response.headers.get("Content-Type", "").lower()
+
+
 @dataclass
 class SkippingErrorHandler(VendorErrorHandler):
-    """Leaves out one item, such as a list or a user, that the vendor answers with a certain error; no other error.
+    """Leaves out one item, such as a list or a user, that the vendor answers with certain errors; no other error.
 
     Why not YAML: the stock IGNORE knows no number of tries, and is logged with the address and at a level nobody reads.
-    Units: `tries` requests, the first one included. `code` is compared without spaces; none means any. `only_for` is
-    a pattern searched in the address; `named_by` the query parameter that may be shown.
+    Units: `skips` gives, by HTTP status or by status and the vendor's code (without spaces), after how many requests
+    the item is left out, the first one included. `only_for` is a pattern searched in the address; `named_by` the query
+    parameter that may be shown.
     Source: https://github.com/airbytehq/airbyte/issues/24968, read 2026-11-22.
     """
 
-    statuses: list[int] = field(default_factory=list)
-    code: str = ""
-    tries: int = 3
+    skips: Mapping[str, int] = field(default_factory=dict)
     only_for: str = ""
     named_by: str = ""
     # Without quotes, as are all fields here: the framework may run this file as a text that is no module.
@@ -377,11 +470,12 @@ class SkippingErrorHandler(VendorErrorHandler):
     _count: Iterator[int] = field(init=False, repr=False, default_factory=lambda: itertools.count(1))
 
     def _interpret_reply(self, response: requests.Response) -> ErrorResolution:
-        if not self._is_the_error(response):
+        tries = self._tries(response)
+        if tries is None:
             return super()._interpret_reply(response)
         failures = self._failures.get(response.request, 0) + 1
         self._failures[response.request] = failures
-        if failures < self.tries:
+        if failures < tries:
             return super()._interpret_reply(response)
         left_out = next(self._count)
         if self.named_by or _is_power_of_two(left_out):
@@ -392,10 +486,12 @@ class SkippingErrorHandler(VendorErrorHandler):
             )
         return ErrorResolution(ResponseAction.IGNORE, None, f"{self._stream}: {left_out} left out so far.")
 
-    def _is_the_error(self, response: requests.Response) -> bool:
-        if response.status_code not in self.statuses or not re.search(self.only_for, response.request.url or ""):
-            return False
-        return not self.code or vendor_code(response).replace(" ", "") == self.code
+    def _tries(self, response: requests.Response) -> int | None:
+        """After how many such answers the item is left out; None if it is not for this one."""
+        if response.ok or not re.search(self.only_for, response.request.url or ""):
+            return None
+        status, code = response.status_code, vendor_code(response).replace(" ", "")
+        return self.skips.get(f"{status} {code}", self.skips.get(str(status)))
 
     def _item(self, response: requests.Response) -> str:
         found = re.search(rf"[?&]({self.named_by})=(\w+)", response.request.url or "") if self.named_by else None
@@ -410,7 +506,7 @@ def vendor_code(response: requests.Response) -> str:
     """The vendor's own name of an error; empty when the body has none."""
     try:
         return str(response.json().get("code", ""))
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, requests.RequestException):
         return ""
 
 
@@ -418,9 +514,28 @@ def vendor_code(response: requests.Response) -> str:
 class ExportErrorHandler(VendorErrorHandler):
     """Asks for a shorter window when the vendor took the request and then fell silent or hung up.
 
+    So it does when something in between keeps giving up waiting for the vendor (502, 504).
     Why not YAML: response filters see replies, not broken connections.
     Errors: those of VendorErrorHandler; a host that cannot be reached at all is retried, not split.
     """
+
+    GATEWAY_TRIES = 5
+
+    _gave_up: WeakKeyDictionary[requests.PreparedRequest, int] = field(
+        init=False, repr=False, default_factory=WeakKeyDictionary
+    )
+
+    def _interpret_reply(self, response: requests.Response) -> ErrorResolution:
+        if response.status_code in (502, 504):
+            tries = self._gave_up[response.request] = self._gave_up.get(response.request, 0) + 1
+            if tries >= self.GATEWAY_TRIES:
+                response.close()
+                reason = f"HTTP {response.status_code}, {tries} times"
+                return ErrorResolution(ResponseAction.SPLIT_REQUEST_WINDOW, FailureType.transient_error, reason)
+        return super()._interpret_reply(response)
+
+    def _is_data(self, response: requests.Response) -> bool:
+        return not _is_web_page(response)  # what is in it, its rows will show: it is not here yet
 
     def _interpret_failure(self, failure: Exception | None) -> ErrorResolution:
         if _broke_off(failure):
@@ -611,7 +726,7 @@ class ExportWindowRetriever(SimpleRetriever):
                     continue
                 yield from self._rows(copy, records_schema, window)
             if self.cursor:
-                save_state(self.cursor, self.name, window)
+                save_state(self.cursor, self.name, self._known(window, copy))
             LOGGER.info(f"{self.name}: {window} read, {copy.lines:,} lines in {copy.seconds:.1f} s.")
             pace.succeeded(window.length, copy.seconds, copy.lines)
             start = window.end
@@ -619,11 +734,16 @@ class ExportWindowRetriever(SimpleRetriever):
 
     def _fetch(self, window: Window, copy: "WindowCopy") -> None:
         """Bring all rows of a window onto this machine; RequestWindowSplitRequiredException when that breaks off."""
-        with life_signs(f"{self.name}: waiting for {window}"):
-            if self._jobs:
-                self._jobs.fetch(window, copy)
-            else:
-                self._fetch_stream(window, copy)
+        try:
+            with life_signs(f"{self.name}: waiting for {window}"):
+                if self._jobs:
+                    self._jobs.fetch(window, copy)
+                else:
+                    self._fetch_stream(window, copy)
+        except OSError as failure:
+            if failure.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise RequestWindowSplitRequiredException(self.name, "the disk for temporary files is full") from failure
 
     def _fetch_stream(self, window: Window, copy: "WindowCopy") -> None:
         response = self._fetch_next_page(window.to_slice())
@@ -634,6 +754,19 @@ class ExportWindowRetriever(SimpleRetriever):
                 copy.add(response, whole_lines=window.length > WindowPace.LAST_RESORTS[-1])
             except requests.RequestException as failure:
                 raise RequestWindowSplitRequiredException(self.name, _kind_of_break(failure)) from failure
+
+    def _known(self, window: Window, copy: "WindowCopy") -> Window:
+        """The part of a window that the vendor could know to its end, should this machine's clock be ahead of its."""
+        if copy.clock is None or copy.clock.behind <= CLOCKS_APART:
+            return window
+        latest = copy.clock.time - timedelta(minutes=self.config.get("lookback_window", 5))
+        if latest >= window.end:
+            return window
+        LOGGER.warning(
+            f"{self.name}: the clock of this machine is {copy.clock.behind.total_seconds():.0f} s ahead of the API's. "
+            "What the API could not know yet is asked for again by the next sync; set the clock."
+        )
+        return Window(window.start, max(window.start, latest))
 
     def _shorten(self, pace: WindowPace, window: Window, broken: RequestWindowSplitRequiredException) -> None:
         if not pace.broke(window.length):
@@ -677,6 +810,7 @@ class BuilderPages:
         return self._are_shown and parts_read >= self.TEST_READ_LIMIT
 
 
+CLOCKS_APART = timedelta(minutes=1)
 CHUNK_BYTES = 1 << 20
 IN_MEMORY_BYTES = 8 << 20
 
@@ -688,7 +822,7 @@ class EndedInsideALine(requests.RequestException):
 class WindowCopy:
     """The rows of a window on this machine, in a private temporary file.
 
-    lines: how many there are. seconds: how long they took to come.
+    lines: how many there are. seconds: how long they took to come. clock: the vendor's when it was asked, if it said.
     """
 
     def __init__(self) -> None:
@@ -696,6 +830,7 @@ class WindowCopy:
         self.file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115 — `close` closes it
         self.lines = 0
         self.seconds = 0.0
+        self.clock: VendorClock | None = None
 
     def add(self, response: requests.Response, whole_lines: bool = True) -> None:
         """Append a streamed reply as fast as it comes.
@@ -704,6 +839,7 @@ class WindowCopy:
         and that was asked for. Nothing of it is kept then.
         """
         first, began = self.file.tell(), time.monotonic()
+        self.clock = self.clock or clock_of(response)
         try:
             lines = self._append(response, whole_lines)
         except BaseException:
@@ -748,6 +884,24 @@ class WindowCopy:
 
     def close(self) -> None:
         self.file.close()
+
+
+class VendorClock(NamedTuple):
+    """What time it was at the vendor when it answered, in whole seconds, and how far behind ours that is at least."""
+
+    time: datetime
+    behind: timedelta
+
+
+def clock_of(response: requests.Response) -> VendorClock | None:
+    """The vendor's clock, if a reply that has just come tells it."""
+    try:
+        told = parsedate_to_datetime(response.headers["Date"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    told = told.replace(tzinfo=told.tzinfo or UTC)
+    # Nobody knows whether it is the time at which the vendor began to work on the reply or ended.
+    return VendorClock(told, datetime.now(UTC) - response.elapsed - told)
 
 
 SECONDS_BETWEEN_LIFE_SIGNS = 60.0
@@ -813,32 +967,61 @@ class ProjectJobs:
     PATIENCE = 10.0
     TRIES = 5
     PAUSE = 1.1
+    # Seconds between two looks at what is still to be called off.
+    LOOK = 0.1
 
     def __init__(self, at_once: int) -> None:
         self.places = threading.BoundedSemaphore(at_once)
+        self._lock = threading.Lock()
+        self._starts = 0
         self._running: dict[str, Mapping[str, str]] = {}
+        self._is_called_off = False
+
+    def start(self, start: Callable[[], "ExportJob"]) -> "ExportJob":
+        """The job that `start` has the vendor begin. Errors: transient_error once all jobs have been called off."""
+        with self._lock:
+            if self._is_called_off:
+                raise AirbyteTracedException(
+                    message="No more export jobs are started, since the sync is being stopped.",
+                    failure_type=FailureType.transient_error,
+                )
+            self._starts += 1
+        job = None
+        try:
+            job = start()
+            return job
+        finally:
+            with self._lock:
+                self._starts -= 1
+                if job is not None:
+                    self._running[job.address] = job.headers
 
     @contextmanager
     def running(self, job: "ExportJob") -> Iterator[None]:
-        """Calls the job off unless it is over at the end of the block."""
-        self._running[job.address] = job.headers
+        """Calls a job that was started off unless it is over at the end of the block."""
         try:
             yield
         finally:
-            headers = self._running.pop(job.address)
-            if not job.is_over:
+            headers = self._running.pop(job.address, None)
+            if headers is not None and not job.is_over:
                 self.cancel(job.address, headers)
 
     def cancel_all(self) -> None:
-        """Cancel what runs, as far as the vendor can be reached."""
-        for address, headers in list(self._running.items()):
-            self.cancel(address, headers)
+        """Cancel what runs and what is just being started, as far as the vendor can be reached; start nothing more."""
+        with self._lock:
+            self._is_called_off = True
+        while self._starts or self._running:
+            for address in list(self._running):
+                if headers := self._running.pop(address, None):
+                    self.cancel(address, headers)
+            time.sleep(self.LOOK)
 
     def cancel(self, address: str, headers: Mapping[str, str]) -> None:
         # Not by the framework's requester: it would log the failure, wait and retry in a process that is to end.
         for _ in range(self.TRIES):
             with suppress(requests.RequestException):
-                if requests.delete(address, headers=headers, timeout=self.PATIENCE).status_code != 429:
+                reply = requests.delete(address, headers=headers, timeout=self.PATIENCE, allow_redirects=False)
+                if reply.status_code != 429 and reply.status_code < 500:
                     return
             time.sleep(self.PAUSE)
 
@@ -874,6 +1057,7 @@ def _call_off_and_end(number: int, _frame: Any) -> None:
     signal.signal(number, signal.SIG_DFL)
     call_off_jobs()
     signal.raise_signal(number)
+    os._exit(128 + number)  # the first process of a container survives a signal that nobody handles
 
 
 @dataclass
@@ -916,7 +1100,6 @@ class JobFiles(NamedTuple):
 
     state: str
     files: dict[str, str]
-    is_truncated: bool
 
 
 @dataclass
@@ -965,7 +1148,7 @@ class ExportJobs:
 
     def _is_brought(self, window: Window, copy: WindowCopy) -> bool:
         """Run one job; False when the vendor gave it up."""
-        job = ExportJob.of(self.starter.send_request(stream_slice=window.to_slice(), log_formatter=self.log_formatter))
+        job = self.project.start(lambda: self._started(window, copy))
         with self.project.running(job):
             self._cancel_left_over(job)
             for wait in self._waits():
@@ -980,6 +1163,11 @@ class ExportJobs:
             failure_type=FailureType.transient_error,
         )
 
+    def _started(self, window: Window, copy: WindowCopy) -> ExportJob:
+        reply = self.starter.send_request(stream_slice=window.to_slice(), log_formatter=self.log_formatter)
+        copy.clock = None if reply is None else clock_of(reply)
+        return ExportJob.of(reply)
+
     def _waits(self) -> Iterator[float]:
         wait = self.FIRST_WAIT
         waited = 0.0
@@ -989,12 +1177,20 @@ class ExportJobs:
             wait = min(self.LONGEST_WAIT, 2 * wait)
 
     def _look(self, job: ExportJob, copy: WindowCopy) -> str:
-        """Take the files that are new; the state the job was in before, so that `completed` means that all are here."""
+        """Take the files that are new; the state the job was in before, so that `completed` means that all are here.
+
+        A job that the vendor knows no more counts as failed.
+        """
         known = job.newest
-        state = self._take_files(job, known, copy)
-        if state == "completed" and known:
-            # Once more from the start: nobody says that files are named in the order they appear in.
-            state = self._take_files(job, "", copy)
+        try:
+            state = self._take_files(job, known, copy)
+            if state == "completed" and known:
+                # Once more from the start: nobody says that files are named in the order they appear in.
+                state = self._take_files(job, "", copy)
+        except VendorRefusal as refusal:
+            if refusal.status != 404:
+                raise
+            state = "failed"
         return state
 
     def _take_files(self, job: ExportJob, after: str, copy: WindowCopy) -> str:
@@ -1016,10 +1212,9 @@ class ExportJobs:
     def _files(self, job: ExportJob, after: str) -> JobFiles:
         said = self._ask(f"{job.number}/files", {"startAfter": after} if after else {})
         files = {str(file["file"]): str(file["url"]) for file in said.get("files") or []}
-        found = JobFiles(str(said.get("jobState", "")).lower(), files, bool(said.get("exportTruncated")))
-        if found.is_truncated:
+        if said.get("exportTruncated"):
             raise RequestWindowSplitRequiredException(self.stream, "the vendor truncated the export")
-        return found
+        return JobFiles(str(said.get("jobState", "")).lower(), files)
 
     def _ask(self, path: str, parameters: Mapping[str, str]) -> Row:
         reply = self.requester.send_request(
@@ -1027,7 +1222,14 @@ class ExportJobs:
             request_params=parameters,
             log_formatter=self.log_formatter,
         )
-        return cast(Row, reply.json()) if reply is not None else {}
+        said: Any = reply.json() if reply is not None else {}
+        if not isinstance(said, dict):
+            raise AirbyteTracedException(
+                message=f"What the API says about an export job of stream {self.stream} cannot be understood; the next "
+                "sync asks again.",
+                failure_type=FailureType.transient_error,
+            )
+        return said
 
     def _download(self, job: ExportJob, name: str, after: str, copy: WindowCopy, address: str) -> None:
         """Append a file; one that breaks off or whose address has expired is asked for again by the same page.
@@ -1066,7 +1268,12 @@ class ExportJobs:
         if self._has_looked_for_left_over:
             return
         self._has_looked_for_left_over = True
-        for listed in self._ask("jobs", {}).get("jobs") or []:
+        try:
+            jobs = self._ask("jobs", {}).get("jobs") or []
+        except AirbyteTracedException as failure:
+            LOGGER.info(f"{self.stream}: whether jobs are left over cannot be seen ({failure.message}).")
+            return
+        for listed in jobs:
             number = str(listed.get("id"))
             is_other = number != own.number and listed.get("dataTypeName") == own.asked["dataTypeName"]
             if not is_other or str(listed.get("jobState")).lower() in (*ENDS_OF_JOBS, "cancelling"):
@@ -1124,7 +1331,8 @@ class InTurnRetriever(SimpleRetriever):
 class NewestFirstRetriever(SimpleRetriever):
     """Reads a listing of the newest records first, of which all but one leave the state where it is.
 
-    Only a record that is newer than all before it carries its slice; by the others the cursor would learn nothing.
+    Only a record that is newer than all before it carries its slice; by the others the cursor would learn nothing. One
+    from beyond the slice carries none either: a state in the future would keep later syncs from reading at all.
     Why not YAML: the stock retriever gives every record its slice, which the cursor makes JSON of and hashes each time.
     """
 
@@ -1136,11 +1344,11 @@ class NewestFirstRetriever(SimpleRetriever):
 
     def read_records(self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None) -> Iterable[Any]:
         cursor_field = cast(ConcurrentCursor, self.cursor).cursor_field.cursor_field_key
-        newest = None
+        newest, end = None, int(cast(StreamSlice, stream_slice)["end_time"])
         for record in super().read_records(records_schema, stream_slice):
             row = cast(Record, record).data
             moment = row.get(cursor_field)
-            if moment is None or newest is None or moment > newest:
+            if moment is None or (moment <= end and (newest is None or moment > newest)):
                 newest = moment or newest
                 yield record
             else:
@@ -1178,7 +1386,8 @@ class InstantCopies(RecordTransformation):
     def transform(self, record: Row, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
         for name, copied in self.copies.items():
             if record.get(copied) is not None:
-                record[name] = rfc3339(record[copied])
+                with suppress(*CANNOT_CONVERT):  # the copied field says what it is
+                    record[name] = rfc3339(record[copied])
 
 
 @dataclass
@@ -1244,7 +1453,8 @@ class JsonLines(RecordExtractor):
     """Reads the rows of an export, one JSON object a line; blank lines are nothing.
 
     Why not YAML: the stock decoder drops a line it cannot parse, with no bound and with the line in the log.
-    Errors: system_error once more than one line, and more than `BAD_SHARE` of the lines, of one reply are no JSON.
+    Errors: system_error once more than one line, and more than `BAD_SHARE` of the lines, of one reply are no JSON, or
+    when it holds nothing else.
     """
 
     parameters: InitVar[Mapping[str, Any]]
@@ -1255,7 +1465,7 @@ class JsonLines(RecordExtractor):
         self._stream = parameters["name"]
 
     def extract_records(self, response: requests.Response) -> Iterator[Row]:
-        good = bad = 0
+        good = bad = broken = 0
         for block in reply_blocks(response):
             parse = parse_line if _may_hold_long_integer(block) else orjson.loads
             for line in block.split(b"\n"):
@@ -1268,12 +1478,14 @@ class JsonLines(RecordExtractor):
                     yield row
                 elif line.strip():
                     bad += 1
+                    broken += line.lstrip().startswith(b"{")
         if bad:
-            self._report(bad, good + bad)
+            # Without a row, or what was to be one, it is no export at all: somebody's page, or an error in plain words.
+            self._report(bad, good + bad, is_export=bool(good or broken))
 
-    def _report(self, bad: int, lines: int) -> None:
+    def _report(self, bad: int, lines: int, is_export: bool) -> None:
         found = f"{self._stream}: {bad:,} of {lines:,} lines of an export are not JSON"
-        if bad > max(1, lines * self.BAD_SHARE):
+        if not is_export or bad > max(1, lines * self.BAD_SHARE):
             raise AirbyteTracedException(
                 message=f"{found}, too many to go on. The next sync reads them again; if it fails, tell the vendor.",
                 failure_type=FailureType.system_error,
@@ -1407,8 +1619,9 @@ class TextLines(RecordExtractor):
 
     def extract_records(self, response: requests.Response) -> Iterator[Row]:
         for block in reply_blocks(response):
-            for line in block.decode("utf-8", "replace").split("\n"):
-                if value := line.strip():
+            # One line at a time: text and list of a list of millions would be several times its size.
+            for line in io.BytesIO(block):
+                if value := line.decode("utf-8", "replace").strip():
                     yield {self.line_field: value}
 
 

@@ -82,6 +82,10 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         pass
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The vendors' time, not the machine's."""
+        return super().date_time_string(self.server.sandbox.clock() if timestamp is None else timestamp)
+
     def _request(self) -> Request:
         return Request(
             method=self.command,

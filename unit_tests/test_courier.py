@@ -12,6 +12,7 @@ import requests
 from sandbox import Sandbox
 from sandbox.courier.seed import CREDENTIAL
 from sandbox.faults import Answer, Cut, Fault
+from sandbox.messages import json_reply
 from unit_tests.conftest import NOW, Command, Syncing
 from unit_tests.support.clock import VirtualClock
 
@@ -79,6 +80,69 @@ def test_messages_that_arrive_while_paging_neither_repeat_nor_hide_others(sandbo
         synced = sync("messages")
 
     assert sorted(row["id"] for row in synced.records["messages"]) == before
+
+
+@pytest.mark.parametrize(
+    ("stream", "path"),
+    [
+        ("audience_members", "^/audiences/[^/]+/members$"),
+        ("list_subscriptions", "^/lists/[^/]+/subscriptions$"),
+        ("tenant_users", "^/tenants/[^/]+/users$"),
+        ("preference_topics", "^/preferences/sections/[^/]+/topics$"),
+    ],
+)
+def test_what_is_deleted_before_its_turn_costs_its_own_rows_alone(
+    seeded: Sandbox, sync: Syncing, stream: str, path: str
+) -> None:
+    whole = sync(stream).records[stream]
+    seeded.calls.clear()
+    seeded.faults.add(Fault(path, Answer(404, {"message": "Not Found", "type": "invalid_request_error"})))
+
+    synced = sync(stream)
+
+    assert 0 < len(synced.records[stream]) < len(whole)
+    assert [row for row in synced.records[stream] if row not in whole] == []
+    assert [line for line in synced.logs if line.startswith(f"{stream}: one item is left out")]
+
+
+def test_a_message_from_the_future_does_not_move_the_state_there(sandbox: Sandbox, sync: Syncing) -> None:
+    sandbox.courier.messages = [message(1, days_ago=1), message(2, days_ago=2)]
+    future = message(3, days_ago=-20_000)
+    page = {"paging": {"more": False}, "results": [future, *sandbox.courier.messages]}
+    sandbox.faults.add(Fault("^/messages$", Answer(200, page)))
+
+    synced = sync("messages")
+
+    assert [row["id"] for row in synced.records["messages"]] == ["m3", "m1", "m2"]
+    assert synced.states["messages"][-1] == {"enqueued": str(NOON - DAY * 1000)}
+
+
+@pytest.mark.parametrize("enqueued", ["soon", True])
+def test_a_time_that_is_none_costs_no_message(sandbox: Sandbox, sync: Syncing, enqueued: Any) -> None:
+    odd = message(1, days_ago=1) | {"enqueued": enqueued}
+    page = {"paging": {"more": False}, "results": [odd, message(2, days_ago=2)]}
+    sandbox.faults.add(Fault("^/messages$", Answer(200, page)))
+
+    synced = sync("messages")
+
+    assert [(row["id"], "enqueued_at" in row) for row in synced.records["messages"]] == [("m1", False), ("m2", True)]
+    assert synced.states["messages"][-1] == {"enqueued": str(NOON - 2 * DAY * 1000)}
+
+
+def test_a_cursor_that_looks_like_a_number_is_handed_back_as_it_is(sandbox: Sandbox, sync: Syncing) -> None:
+    cursors = ["1e5", "12_34", "None", "[1]"]
+    asked: list[str | None] = []
+
+    def page(request: Any) -> Any:
+        asked.append(request.parameter("cursor"))
+        following = cursors[len(asked) - 1 : len(asked)]
+        paging = {"more": bool(following), "cursor": following[0] if following else None}
+        return json_reply({"paging": paging, "results": []})
+
+    with mock.patch.object(sandbox, "answer", page):
+        sync("messages")
+
+    assert asked == [None, *cursors]
 
 
 def test_the_time_of_a_message_is_there_as_a_timestamp_too(sandbox: Sandbox, sync: Syncing) -> None:
@@ -338,7 +402,7 @@ def test_the_streams_of_a_vendor_exist_with_its_key(
             {"api_key": "k", "start_date": "2027-01-01T00:00:00Z"},
             "`courier.start_date` lies in the future: choose an instant in the past.",
         ),
-        ({"api_key": "k", "lookback_days": -1}, "`courier.lookback_days` must be a whole number of days, 0 or more."),
+        ({"api_key": "k", "lookback_days": -1}, "`courier.lookback_days` must be a whole number of days, 0 to 3650."),
     ],
 )
 def test_a_configuration_that_cannot_work_is_refused_in_one_sentence(

@@ -1,6 +1,8 @@
 """What may pass is retried with patience; what cannot is said at once, in a sentence; one failure stays one."""
 
-from datetime import datetime, timedelta
+import errno
+import time
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 from unittest import mock
@@ -8,16 +10,26 @@ from unittest import mock
 import pytest
 import requests
 
-from components import EXPORT_METHODS, WHOLE_NUMBERS
-from sandbox import Sandbox
+from components import EXPORT_METHODS, WHOLE_NUMBERS, WindowCopy, vendor_message
+from sandbox import Sandbox, serve
 from sandbox.faults import Answer, Cut, Fault
 from source_messaging import load_manifest
 from unit_tests.conftest import NOW, Command, Syncing
 from unit_tests.support.clock import VirtualClock
-from unit_tests.support.exports import DAY, EXPORT, delivered, held, rows_every
+from unit_tests.support.exports import (
+    DAY,
+    EXPORT,
+    Engine,
+    delivered,
+    held,
+    over_both_engines,
+    rows_every,
+    windows,
+)
 
 LISTS = "/api/lists$"
 GENERIC_ERROR = Answer(500, {"msg": "An error occurred.", "code": "GenericError", "params": None})
+START = "2026-01-01T00:00:00+00:00"
 TEN_WAITS = [20, 40, 80, 160, 320, 400, 400, 400, 400, 400]
 
 
@@ -100,6 +112,191 @@ def test_retry_after_is_honoured_in_seconds_and_as_a_date(
     sync("lists")
 
     assert waits(clock) == [seconds]
+
+
+PAGES = [
+    Answer(200, "<html><title>Maintenance</title></html>"),
+    Answer(200, "<!doctype html>Log in", headers={"Content-Type": "text/html; charset=utf-8"}),
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=["as-text", "as-html"])
+@pytest.mark.parametrize("stream", ["lists", "campaigns_metrics", "list_users", "templates"])
+def test_somebody_elses_page_is_no_data_and_waited_out(
+    seeded: Sandbox, sync: Syncing, clock: VirtualClock, stream: str, page: Answer
+) -> None:
+    expected = sync(stream).records[stream]
+    before = len(waits(clock))
+    path = {"lists": LISTS, "campaigns_metrics": "/metrics$", "list_users": "/getUsers$", "templates": "/templates$"}
+    seeded.faults.add(Fault(path[stream], page, times=2))
+
+    synced = sync(stream)
+
+    assert synced.records[stream] == expected
+    assert waits(clock)[before:][:2] == [20, 40]
+
+
+def test_json_that_is_cut_short_is_no_data(sandbox: Sandbox, sync: Syncing, clock: VirtualClock) -> None:
+    sandbox.iterable.lists = [{"id": 7}]
+    half = Answer(200, '{"lists": [{"id": 7}', headers={"Content-Type": "application/json"})
+    sandbox.faults.add(Fault(LISTS, half))
+
+    assert [row["id"] for row in sync("lists").records["lists"]] == [7]
+    assert waits(clock) == [20]
+
+
+def test_a_page_that_stays_fails_the_stream_and_says_what_it_is(sandbox: Sandbox, sync: Syncing) -> None:
+    sandbox.faults.add(Fault(LISTS, PAGES[0], times=None))
+
+    synced = sync("lists", fails=True, config={"max_retries": 1})
+
+    assert synced.errors["lists"]["failure_type"] == "transient_error"
+    assert (
+        "What came for stream lists is not the API's data (HTTP 200, text/plain; charset=utf-8): something between "
+        "this machine and the API answers in its place."
+    ) in synced.errors["lists"]["message"]
+
+
+@pytest.mark.parametrize("page", [*PAGES, Answer(200, "no healthy upstream")], ids=["as-text", "as-html", "words"])
+def test_a_page_in_place_of_an_export_moves_no_state_and_emits_nothing(
+    sandbox: Sandbox, sync: Syncing, page: Answer
+) -> None:
+    sandbox.iterable.add_events("emailSend", rows_every(DAY, datetime(2026, 1, 1), datetime(2026, 3, 15)))
+    sandbox.faults.add(Fault(EXPORT, page, times=None))
+
+    failed = sync("email_send", fails=True, config={"max_retries": 1})
+    sandbox.faults.clear()
+    again = sync("email_send", state=failed.final_state)
+
+    assert delivered(failed) == []
+    assert delivered(again) == held(sandbox)
+
+
+@pytest.mark.parametrize("stream", ["lists", "email_send", "messages"])
+def test_a_redirect_to_another_host_gets_neither_key_nor_trust(
+    sandbox: Sandbox, sync: Syncing, config: dict[str, Any], stream: str
+) -> None:
+    other = Sandbox(seed=False)
+    with serve(other) as elsewhere:
+        path = {"lists": LISTS, "email_send": EXPORT, "messages": "^/messages$"}[stream]
+        moved = Answer(302, "", headers={"Location": f"{elsewhere}{path.strip('^$')}"})
+        sandbox.faults.add(Fault(path, moved, times=None))
+        courier = {"api_key": sandbox.courier.api_key, "api_url": config["api_url"]}
+        synced = sync(stream, fails=True, config={"courier": courier})
+
+    keys = [value for call in other.calls for value in call.headers.values() if "sandbox" in value]
+    assert keys == []
+    assert synced.records == {}
+    assert [state for state in synced.states.get(stream, []) if state.get("createdAt", START) != START] == []
+    assert synced.errors[stream]["failure_type"] == "config_error"
+    assert synced.errors[stream]["message"] == (
+        f"The API sends stream {stream} on to another address, which does not get the key: check `api_url` and what "
+        "stands between this machine and the API."
+    )
+
+
+def test_a_redirect_within_the_host_is_followed(sandbox: Sandbox, sync: Syncing, config: dict[str, Any]) -> None:
+    sandbox.iterable.lists = [{"id": 7}]
+    sandbox.faults.add(Fault(LISTS, Answer(302, "", headers={"Location": "/api/lists?moved=1"})))
+
+    assert [row["id"] for row in sync("lists").records["lists"]] == [7]
+
+
+def test_an_error_that_breaks_off_is_waited_for_like_any_other(
+    sandbox: Sandbox, sync: Syncing, clock: VirtualClock
+) -> None:
+    sandbox.iterable.add_events("emailSend", rows_every(DAY, datetime(2026, 1, 1), datetime(2026, 3, 15)))
+    half = Answer(503, "half", headers={"Content-Length": "1000"})
+    sandbox.faults.add(Fault(EXPORT, half, times=2))
+
+    assert delivered(sync("email_send")) == held(sandbox)
+    assert waits(clock)[:2] == [20, 40]
+
+
+def test_a_long_message_takes_no_time() -> None:
+    reply = requests.Response()
+    for text in ("a" * 200_000, "<" * 200_000, "<script" * 30_000, "a@" * 100_000):
+        reply._content, began = text.encode(), time.process_time()
+        assert len(vendor_message(reply)) <= 200
+        assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_a_gateway_that_keeps_giving_up_waiting_shortens_the_window(
+    sandbox: Sandbox, sync: Syncing, status: int
+) -> None:
+    """As it does for windows of more than ten days."""
+    sandbox.iterable.add_events("emailSend", rows_every(DAY, datetime(2026, 1, 1), datetime(2026, 3, 15)))
+    answer = sandbox.answer
+
+    def give_up(request: Any) -> Any:
+        reply = answer(request)
+        start, end = (request.parameter(f"{edge}DateTime") for edge in ("start", "end"))
+        long = datetime.fromisoformat(end) - datetime.fromisoformat(start) > timedelta(days=10)
+        return Answer(status, "").apply(reply) if long else reply
+
+    with mock.patch.object(sandbox, "answer", give_up):
+        synced = sync("email_send")
+
+    assert delivered(synced) == held(sandbox)
+    assert windows(sandbox)[:6] == [("2026-01-01 00:00:00", "2026-01-31 00:00:00")] * 5 + [
+        ("2026-01-01 00:00:00", "2026-01-16 00:00:00")
+    ]
+
+
+def test_a_full_disk_shortens_the_window(sandbox: Sandbox, sync: Syncing) -> None:
+    sandbox.iterable.add_events("emailSend", rows_every(DAY, datetime(2026, 1, 1), datetime(2026, 3, 15)))
+    add = WindowCopy.add
+
+    def full(copy: WindowCopy, response: requests.Response, whole_lines: bool = True) -> None:
+        add(copy, response, whole_lines)
+        if copy.lines > 10:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with mock.patch.object(WindowCopy, "add", full):
+        synced = sync("email_send")
+
+    assert delivered(synced) == held(sandbox)
+    assert any("the disk for temporary files is full; trying 15 days" in line for line in synced.logs)
+
+
+def test_a_disk_that_is_full_for_a_second_says_so(sandbox: Sandbox, sync: Syncing) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    with mock.patch.object(WindowCopy, "add", side_effect=full):
+        synced = sync("email_send", fails=True)
+
+    assert synced.errors["email_send"]["message"] == (
+        "Stream email_send could not be read beyond 2026-01-01T00:00:00+00:00: even a window of one second broke off "
+        "(the disk for temporary files is full). What came before is saved; the next sync goes on there."
+    )
+
+
+@pytest.mark.parametrize(("ahead", "told"), [(0, False), (45, False), (600, True)])
+@over_both_engines
+def test_a_clock_that_is_ahead_loses_nothing(
+    sandbox: Sandbox, sync: Syncing, clock: VirtualClock, engine: Engine, ahead: int, told: bool
+) -> None:
+    sent = list(rows_every(timedelta(seconds=30), datetime(2026, 3, 15, 10), datetime(2026, 3, 15, 16)))
+    sandbox.clock = sandbox.iterable.clock = lambda: clock.now() - ahead
+    got: list[str] = []
+    logs: list[str] = []
+    state = None
+    for _ in range(3):
+        now = f"{datetime.fromtimestamp(sandbox.clock(), UTC):%Y-%m-%d %H:%M:%S}"
+        known = [row for row in sent if row["createdAt"][:19] <= now]
+        sandbox.iterable.events.clear()
+        sandbox.iterable.add_events("emailSend", known)
+        synced = sync("email_send", state=state, config={"start_date": "2026-03-15T09:00:00Z"})
+        got, logs, state = got + delivered(synced), logs + synced.logs, synced.final_state
+        clock.advance(3600)
+
+    (reached,) = [last["stream"]["stream_state"]["createdAt"] for last in state or []]
+    should = {row["messageId"] for row in sent if row["createdAt"][:19].replace(" ", "T") < reached[:19]}
+    assert set(got) >= should
+    assert len(should) > 300
+    assert any("the clock of this machine is" in line for line in logs) is told
+    assert (len(got) > len(set(got))) is told
 
 
 def test_a_host_that_cannot_be_reached_is_retried_not_split(
@@ -288,8 +485,9 @@ def test_check_of_a_host_that_is_down_does_not_wait_for_ten_retries(
             {"region": "APAC"},
             "`region` must be US or EU: it is the region in which the account was created.",
         ),
-        ({"lookback_window": -1}, "`lookback_window` must be a whole number of minutes, 0 or more."),
-        ({"lookback_window": "5"}, "`lookback_window` must be a whole number of minutes, 0 or more."),
+        ({"lookback_window": -1}, "`lookback_window` must be a whole number of minutes, 0 to 525600."),
+        ({"lookback_window": "5"}, "`lookback_window` must be a whole number of minutes, 0 to 525600."),
+        ({"lookback_window": 10**9}, "`lookback_window` must be a whole number of minutes, 0 to 525600."),
         ({"num_workers": 0}, "`num_workers` must be a whole number, 1 to 200."),
         ({"num_workers": "x"}, "`num_workers` must be a whole number, 1 to 200."),
         ({"num_workers": 201}, "`num_workers` must be a whole number, 1 to 200."),
@@ -302,11 +500,18 @@ def test_check_of_a_host_that_is_down_does_not_wait_for_ten_retries(
         ({"courier": {"api_key": ["k"]}}, "`courier.api_key` must be a text."),
         (
             {"courier": {"api_key": "k", "lookback_days": -1}},
-            "`courier.lookback_days` must be a whole number of days, 0 or more.",
+            "`courier.lookback_days` must be a whole number of days, 0 to 3650.",
         ),
         (
             {"api_url": "http://api.iterable.com"},
             "`api_url` must start with https://; plain http is accepted for this machine only (http://127.0.0.1:…).",
+        ),
+        *(
+            (
+                {"api_url": address},
+                "`api_url` is not an address: it has the form https://host or https://host:port/path.",
+            )
+            for address in ("https://", "https://exa mple", "https://example.com:99999", "https://[::1")
         ),
     ],
 )
@@ -323,7 +528,7 @@ def test_the_bounds_of_the_configuration_are_those_of_its_specification() -> Non
     fields = {**specified, **{f"courier.{name}": about for name, about in specified["courier"]["properties"].items()}}
 
     assert {
-        name: (about["default"], about["minimum"], about.get("maximum"))
+        name: (about["default"], about["minimum"], about["maximum"])
         for name, about in fields.items()
         if about["type"] == "integer"
     } == WHOLE_NUMBERS
@@ -345,3 +550,41 @@ def test_the_region_decides_the_host(command: Command, clock: VirtualClock, regi
         command("check", config)
 
     assert set(asked) == {f"https://{host}/api/lists"}
+
+
+def test_a_list_that_is_deleted_before_its_turn_is_left_out(sandbox: Sandbox, sync: Syncing) -> None:
+    sandbox.iterable.lists = [{"id": number, "name": "VIP"} for number in (1, 2, 3)]
+    sandbox.iterable.list_members = {number: [f"person-{number}@example.com"] for number in (1, 2, 3)}
+    gone = Answer(400, {"msg": "Invalid email list id", "code": "BadParams", "params": {"listId": "2"}})
+    sandbox.faults.add(Fault("/getUsers$", gone, query={"listId": "2"}, times=None))
+
+    synced = sync("list_users")
+
+    assert [row["listId"] for row in synced.records["list_users"]] == [1, 3]
+    assert (
+        "list_users: listId 2 is left out, since the API answered with HTTP 400, “Invalid email list id”."
+        in synced.logs
+    )
+
+
+@pytest.mark.parametrize(
+    "keys", [[f"12e{number}" for number in range(10, 40)], [f"{n:02}" for n in range(9)] + ["None", "x"]]
+)
+def test_a_marker_that_looks_like_python_leads_to_the_next_page(
+    sandbox: Sandbox, sync: Syncing, keys: list[str]
+) -> None:
+    items = [{"key": key, "size": 1, "lastModified": 1, "value": {"a": 1}} for key in keys]
+    sandbox.iterable.metadata["sku"] = items
+
+    synced = sync("metadata_items")
+
+    assert sorted(row["key"] for row in synced.records["metadata_items"]) == sorted(keys)
+
+
+def test_a_state_without_an_instant_is_none(sandbox: Sandbox, sync: Syncing) -> None:
+    sandbox.iterable.add_events("emailSend", rows_every(DAY, datetime(2026, 1, 1), datetime(2026, 3, 15)))
+    state = {"stream_descriptor": {"name": "email_send"}, "stream_state": {"createdAt": None}}
+
+    synced = sync("email_send", state=[{"type": "STREAM", "stream": state}])
+
+    assert delivered(synced) == held(sandbox)

@@ -5,9 +5,11 @@ What both ways to export have in common is in test_exports.py and test_resuming.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -16,6 +18,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 import components
 from sandbox import Sandbox, serve
@@ -396,11 +399,75 @@ def test_no_budget_is_exceeded(seeded: Sandbox, sync: Syncing) -> None:
     assert set(synced.statuses.values()) == {"COMPLETE"}
 
 
-def test_check_runs_a_job_of_one_second(sandbox: Sandbox, config: dict[str, Any], command: Command) -> None:
+def test_check_does_not_queue_for_a_job(sandbox: Sandbox, config: dict[str, Any], command: Command) -> None:
     checked = command("check", config)
 
     assert checked.of_type("CONNECTION_STATUS") == [{"status": "SUCCEEDED"}]
     assert windows(sandbox) == [("2026-03-15 11:54:59", "2026-03-15 11:55:00")]
+    assert sandbox.iterable.jobs.started == []
+
+
+def test_a_job_that_the_vendor_knows_no_more_is_started_again(a_row_a_day: Sandbox, jobs: Jobs, sync: Syncing) -> None:
+    jobs.queue_seconds = 10
+    a_row_a_day.faults.add(Fault(LOOKS, Answer(404, {"msg": "No such job", "code": "NotFound"}), after=1))
+
+    synced = sync("email_send")
+
+    assert delivered(synced) == held(a_row_a_day)
+    assert windows(a_row_a_day)[:2] == 2 * [("2026-01-01 00:00:00", "2026-01-31 00:00:00")]
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(403, {"msg": "No access", "code": "Forbidden"}), Answer(200, "[1]")], ids=["refused", "odd"]
+)
+def test_a_list_of_jobs_that_cannot_be_seen_stops_nothing(
+    a_row_a_day: Sandbox, jobs: Jobs, sync: Syncing, answer: Answer
+) -> None:
+    a_row_a_day.faults.add(Fault("/api/export/jobs$", answer, times=None))
+
+    synced = sync("email_send")
+
+    assert delivered(synced) == held(a_row_a_day)
+    assert [line for line in synced.logs if "email_send: whether jobs are left over cannot be seen (" in line]
+
+
+def test_what_is_said_about_a_job_and_makes_no_sense_is_transient(
+    a_row_a_day: Sandbox, jobs: Jobs, sync: Syncing
+) -> None:
+    a_row_a_day.faults.add(Fault(LOOKS, Answer(200, "[1]"), times=None))
+
+    synced = sync("email_send", fails=True)
+
+    assert synced.errors["email_send"]["failure_type"] == "transient_error"
+    assert synced.errors["email_send"]["message"] == (
+        "What the API says about an export job of stream email_send cannot be understood; the next sync asks again."
+    )
+    assert jobs.cancelled == [jobs.started[0].id]
+
+
+def test_calling_all_jobs_off_waits_for_one_that_is_being_started_and_starts_no_more() -> None:
+    project = components.ProjectJobs(at_once=4)
+    is_starting, may_start = threading.Event(), threading.Event()
+    cancelled: list[str] = []
+
+    def start() -> components.ExportJob:
+        is_starting.set()
+        may_start.wait()
+        return components.ExportJob("https://api.iterable.com/api/export/7", {"Api-Key": "k"}, {})
+
+    with mock.patch.object(project, "cancel", lambda address, _: cancelled.append(address)):
+        starting = threading.Thread(target=project.start, args=(start,))
+        starting.start()
+        is_starting.wait()
+        calling_off = threading.Thread(target=project.cancel_all)
+        calling_off.start()
+        may_start.set()
+        starting.join()
+        calling_off.join()
+
+    assert cancelled == ["https://api.iterable.com/api/export/7"]
+    with pytest.raises(AirbyteTracedException, match="is being stopped"):
+        project.start(start)
 
 
 ROOT = Path(__file__).parent.parent
@@ -440,6 +507,25 @@ def test_a_process_that_is_told_to_stop_calls_its_jobs_off(
 
     assert len(sandbox.iterable.jobs.started) == 1
     assert sandbox.iterable.jobs.cancelled == [sandbox.iterable.jobs.started[0].id]
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare")
+def test_the_first_process_of_a_container_ends_when_it_is_told_to() -> None:
+    """The kernel does not end it by a signal that it does not handle."""
+    program = (
+        "import os, signal, components\n"
+        "components._call_off_on_sigterm()\n"
+        "assert os.getpid() == 1\n"
+        "os.kill(1, signal.SIGTERM)\n"
+        "import time; time.sleep(60)"
+    )
+    command = ["unshare", "--pid", "--fork", sys.executable, "-c", program]
+
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+    if "Operation not permitted" in ended.stderr:
+        pytest.skip("may not have processes of its own")
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGTERM, "")
 
 
 def _wait_until(is_so: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:

@@ -127,6 +127,7 @@ def hook_classes() -> set[str]:
         if isinstance(found, type)
         and found.__module__ == hooks().__name__
         and not name.startswith("_")
+        and not issubclass(found, Exception)
         and any(base.__module__.startswith("airbyte_cdk.") for base in found.__mro__)
     }
 

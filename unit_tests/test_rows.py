@@ -2,6 +2,7 @@
 
 import json
 import math
+import tracemalloc
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -471,6 +472,19 @@ def test_a_line_is_a_value(body: bytes, values: list[str]) -> None:
     records = list(TextLines(line_field="identifier").extract_records(reply(body)))
 
     assert records == [{"identifier": value} for value in values]
+
+
+def test_the_lines_of_a_large_list_are_not_held_beside_it() -> None:
+    reply_of_a_million = reply(b"person-1234567@example.com\n" * 1_000_000)
+    tracemalloc.start()
+    try:
+        members = sum(1 for _ in TextLines(line_field="identifier").extract_records(reply_of_a_million))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert members == 1_000_000
+    assert peak < len(reply_of_a_million.content) / 10
 
 
 @pytest.mark.parametrize(
