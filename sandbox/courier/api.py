@@ -20,7 +20,7 @@ from sandbox.courier import (
     subscriptions,
     tenants,
 )
-from sandbox.courier.errors import Rejection, not_found, rate_limited, too_large, unauthorized
+from sandbox.courier.errors import Rejection, internal_error, not_found, rate_limited, too_large, unauthorized
 from sandbox.courier.idempotency import Replays
 from sandbox.courier.listings import (
     below,
@@ -172,7 +172,14 @@ class CourierApi:
     def _answered(self, route: Route, request: Request) -> Reply:
         space = self._workspace
         kept_for = space.idempotency_hours * HOUR
-        return self._replays.answer(request, partial(route.answer, space), space.now, kept_for)
+        return self._replays.answer(request, partial(self._endpoint, route), space.now, kept_for)
+
+    def _endpoint(self, route: Route, request: Request) -> Reply:
+        space = self._workspace
+        if space.crashes[request.path] > 0:
+            space.crashes[request.path] -= 1
+            raise internal_error()
+        return route.answer(space, request)
 
     def _admit(self, request: Request, route: Route) -> None:
         space = self._workspace

@@ -33,6 +33,10 @@ def unauthorized() -> Rejection:
     return Rejection(_error(401, "authentication_error", "Unauthorized"))
 
 
+def internal_error() -> Rejection:
+    return Rejection(_error(500, "api_error", "Internal Server Error"))
+
+
 def rate_limited(retry_after: int | None) -> Rejection:
     """retry_after: seconds for the header of that name; None leaves it out."""
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -38,7 +39,9 @@ class CourierWorkspace:
     rudderstack_says: whether `/inbound/rudderstack` answers with a message id or with `{}`.
     unknown_tenant: whether adding a user to a tenant that is not there is a 404, or creates it.
     unknown_automation: whether invoking a template that is not there is a 404, or runs.
-    idempotency_hours: how long an answer is replayed for the same Idempotency-Key.
+    idempotency_hours: how long an answer is replayed for the same Idempotency-Key, unless the request says so.
+    crashes: by path, how many more calls its endpoint itself answers with a 500. It is replayed as other answers are;
+        what a fault of `sandbox.faults` puts in place of an answer is not.
 
     messages: as `/messages/{id}` shows them, with `providers`, in any order. `archived`, `tags`, `tenantId`
         and `traceId` filter but never leave.
@@ -76,6 +79,7 @@ class CourierWorkspace:
     unknown_tenant: Literal["missing", "created"] = "missing"
     unknown_automation: Literal["missing", "run"] = "run"
     idempotency_hours: float = 24
+    crashes: Counter[str] = field(default_factory=Counter)
 
     messages: Rows = field(default_factory=list)
     history: Below = field(default_factory=dict)

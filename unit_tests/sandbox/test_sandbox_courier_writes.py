@@ -162,6 +162,41 @@ def test_an_idempotency_key_is_forgotten_after_a_day(ask: Ask, space: CourierWor
     assert space.profiles["u"]["profile"] == {"at": 24}
 
 
+@pytest.mark.parametrize(
+    ("expiration", "hours"),
+    [("2026-03-15T14:00:00.000Z", 2), ("2026-03-15 16:00:00+01:00", 3), ("2030-01-01T00:00:00Z", 365 * 24)],
+)
+def test_an_idempotency_key_is_kept_until_the_request_says_but_no_longer_than_a_year(
+    ask: Ask, space: CourierWorkspace, clock: Any, expiration: str, hours: int
+) -> None:
+    invoke = ("POST", "/automations/welcome/invoke", {"recipient": "u"})
+    headers = {"idempotency_key": "k", "x_idempotency_expiration": expiration}
+    first = ask(*invoke, **headers)
+    clock.now += hours * 3600 - 1
+    assert ask(*invoke, **headers) == first
+    clock.now += 1
+    assert ask(*invoke, **headers) != first
+    assert len(space.invocations) == 2
+
+
+def test_an_expiration_that_cannot_be_read_is_refused(ask: Ask, space: CourierWorkspace) -> None:
+    invoke = ("POST", "/automations/welcome/invoke", {"recipient": "u"})
+    assert ask(*invoke, idempotency_key="k", x_idempotency_expiration="soon") == refused(
+        "x-idempotency-expiration is not a time in ISO 8601"
+    )
+    assert space.invocations == []
+
+
+def test_an_endpoint_that_fails_itself_has_its_answer_replayed(ask: Ask, space: CourierWorkspace) -> None:
+    space.crashes["/automations/welcome/invoke"] = 1
+    crashed = 500, {"message": "Internal Server Error", "type": "api_error"}
+    invoke = ("POST", "/automations/welcome/invoke", {"recipient": "u"})
+    assert [ask(*invoke, idempotency_key="k") for _ in range(2)] == [crashed] * 2
+    assert ask("POST", "/automations/other/invoke", {"recipient": "u"})[0] == 200
+    assert ask(*invoke, idempotency_key="k2")[0] == 200
+    assert [row["idempotencyKey"] for row in space.invocations] == [None, "k2"]
+
+
 def test_an_answer_to_a_request_that_failed_validation_is_not_replayed(ask: Ask) -> None:
     assert ask("POST", "/profiles/u", {}, idempotency_key="k") == refused("profile is required")
     assert ask("POST", "/profiles/u", {"profile": {}}, idempotency_key="k") == SUCCESS
