@@ -12,5 +12,5 @@ settings.py    what both configurations have in common
 rejected.py    rows that cannot be delivered: fail, or skip and count
 delivery.py    many rows at a time, in order for each user; a state once all before it was accepted
 http.py        calls that are repeated while that may help
-values.py      ids, times and JSON
+values.py      types, ids, times and JSON
 """

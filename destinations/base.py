@@ -50,7 +50,9 @@ class MessagingDestination(Destination):
         """Tries the key, without side effects. Errors: AirbyteTracedException that says what is wrong."""
 
     @abstractmethod
-    def deliver(self, config: Mapping[str, Any], messages: Iterable[Input], echo: Echo) -> None:
+    def deliver(
+        self, config: Mapping[str, Any], catalog: ConfiguredAirbyteCatalog, messages: Iterable[Input], echo: Echo
+    ) -> None:
         """Delivers every row, and echoes every state once all before it was accepted.
 
         Errors: AirbyteTracedException.
@@ -79,9 +81,8 @@ class MessagingDestination(Destination):
     ) -> Iterable[AirbyteMessage]:
         """The CDK's way in, for callers that hold messages instead of a pipe; states come when all is over."""
         self._mask_secrets(config)
-        inputs.check_catalog(configured_catalog)
         lines = (json.dumps(AirbyteMessageSerializer.dump(message)).encode() for message in input_messages)
-        yield from _messages(lambda echo: self.deliver(config, inputs.read(lines, configured_catalog), echo))
+        yield from _messages(lambda echo: self._deliver(config, configured_catalog, lines, echo))
 
     def answer(self, arguments: argparse.Namespace, print_line: Echo) -> None:
         """Runs one command. Errors: AirbyteTracedException, also for files that cannot be used."""
@@ -94,13 +95,17 @@ class MessagingDestination(Destination):
             status = self.check(logger, config)
             print_line(as_line(AirbyteMessage(type=Type.CONNECTION_STATUS, connectionStatus=status)))
             return
-        catalog = _read_catalog(arguments.catalog)
-        inputs.check_catalog(catalog)
-        self.deliver(config, inputs.read(_lines_of_stdin(), catalog), print_line)
+        self._deliver(config, _read_catalog(arguments.catalog), _lines_of_stdin(), print_line)
 
     def run_cmd(self, parsed_args: argparse.Namespace) -> Iterator[AirbyteMessage]:
         """The same as the CDK's command line asks for it."""
         yield from _messages(lambda print_line: self.answer(parsed_args, print_line))
+
+    def _deliver(
+        self, config: Mapping[str, Any], catalog: ConfiguredAirbyteCatalog, lines: Iterable[bytes], echo: Echo
+    ) -> None:
+        inputs.check_catalog(catalog)
+        self.deliver(config, catalog, inputs.read(lines, catalog), echo)
 
     def _mask_secrets(self, config: Mapping[str, Any]) -> None:
         secrets = get_secrets(self.specification, config)

@@ -48,6 +48,12 @@ def check_catalog(catalog: ConfiguredAirbyteCatalog) -> None:
             )
 
 
+def names_in(catalog: ConfiguredAirbyteCatalog) -> set[str]:
+    """What the streams of a catalog may be called by: their name, and that with its namespace."""
+    streams = [stream.stream for stream in catalog.streams]
+    return {stream.name for stream in streams} | {stream_name(stream.namespace, stream.name) for stream in streams}
+
+
 def read(lines: Iterable[bytes], catalog: ConfiguredAirbyteCatalog) -> Iterator[Input]:
     """The rows and states of a pipe; messages of other kinds, and blank lines, are passed over.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import threading
@@ -21,9 +22,11 @@ ROWS_NAMED: Final = 5
 KINDS_TOLD: Final = 50
 OTHER_REASONS: Final = "other reasons"
 LONGEST_REASON: Final = 200
+LONGEST_TEXT: Final = 10_000  # in which a reason is looked for
 
-_EMAIL_ADDRESS = re.compile(r"[^\s\"'<>(),;:“”]+(@|%40)[^\s\"'<>(),;:“”]+")
-_MARKUP = re.compile(r"(?s)<(script|style).*?</\1>|<[^>]*>")
+# Bounded, as is what they are searched in: without bounds a long text takes the square of its length.
+_EMAIL_ADDRESS = re.compile(r"[^\s\"'<>(),;:“”]{1,320}(@|%40)[^\s\"'<>(),;:“”]{1,320}")
+_MARKUP = re.compile(r"(?s)<(script|style).*?</\1>|<[^<>]*>")
 
 
 class Rejected(Exception):  # noqa: N818 - what has become of a row
@@ -100,23 +103,35 @@ def failure(message: str, kind: FailureType = FailureType.config_error) -> Airby
     return AirbyteTracedException(message=message, failure_type=kind)
 
 
-def presentable(text: str) -> str:
-    """The text in one line, of bounded length, without markup, secrets and e-mail addresses."""
-    # Before it is cut: half a key would not be known for one.
-    words = filter_secrets(" ".join(_MARKUP.sub(" ", text).split()))
+def presentable(text: str, content: Any = None) -> str:
+    """The text in one line, of bounded length, without markup, secrets, e-mail addresses and values of the content."""
+    # Before it is cut: half a key, or half a value, would not be known for one.
+    words = _without_content(filter_secrets(_in_one_line(text[:LONGEST_TEXT])), content)
     return _EMAIL_ADDRESS.sub("…", words)[:LONGEST_REASON]
 
 
-def without_content(text: str, content: Any) -> str:
-    """The text without the values it quotes from a row.
+def _in_one_line(text: str) -> str:
+    return " ".join(_MARKUP.sub(" ", text).split())
+
+
+def _without_content(text: str, content: Any) -> str:
+    """The line without the values it quotes.
 
     Values of one or two characters stay: they say nothing, and are part of many words.
     """
-    values = {value for value in _scalars(content) if len(value) > 2 and value in text}
+    spellings = (_in_one_line(spelling) for value in _scalars(content) for spelling in _spellings(value))
+    values = {spelling for spelling in spellings if len(spelling) > 2 and spelling in text}
     if not values:
         return text
     longest_first = "|".join(re.escape(value) for value in sorted(values, key=len, reverse=True))
     return re.sub(rf"(?<!\w)(?:{longest_first})(?!\w)", "…", text)
+
+
+def _spellings(value: str) -> Iterator[str]:
+    """The value as it is, and as it stands in JSON."""
+    yield value
+    yield json.dumps(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
 
 
 def _scalars(value: Any) -> Iterator[str]:

@@ -57,7 +57,9 @@ def address_mistakes(config: Config, field: str, needed: bool) -> Iterator[str]:
 
 
 def number_mistakes(config: Config, field: str, lowest: int, highest: int) -> Iterator[str]:
-    value = config.get(field, lowest)
+    if field not in config:
+        return
+    value = config[field]
     if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
         yield f"`{field}` must be a whole number from {lowest} to {highest}."
 

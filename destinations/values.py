@@ -1,4 +1,4 @@
-"""Ids, times and JSON, the same for every route."""
+"""Types, ids, times and JSON, the same for every route."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ _BOOKKEEPING = re.compile(r"_(airbyte|ab)_", re.IGNORECASE)
 # Columns of an event that hold an object.
 _OBJECTS = ("context", "integrations", "properties", "traits")
 
+EVENT_TYPES = frozenset(("identify", "track", "page", "screen", "group", "alias", "merge"))
+"""The calls that Segment or RudderStack know."""
+
+UNKNOWN_TYPE = "its type is not supported"
+"""It is not quoted, for a column of that name may hold anything."""
+
 
 def without_bookkeeping(row: Data) -> dict[str, Any]:
     """The row without the columns that Airbyte itself has added to it."""
@@ -28,6 +34,10 @@ def without_bookkeeping(row: Data) -> dict[str, Any]:
 def without_nulls(row: Data) -> dict[str, Any]:
     """The row without its null columns; what is null further down stays."""
     return {name: value for name, value in row.items() if value is not None}
+
+
+def is_event_type(kind: Any) -> bool:
+    return isinstance(kind, str) and kind.lower() in EVENT_TYPES
 
 
 def with_objects(event: Data) -> dict[str, Any]:
@@ -61,6 +71,14 @@ def identity(value: Any) -> str | None:
     raise Rejected("an id must be text or a whole number")
 
 
+def demanded(holder: Data, name: str, prefix: str = "") -> str:
+    """The id that the holder must have under this name. prefix: where the holder is, before the name in a sentence."""
+    value = identity(holder.get(name))
+    if value is None:
+        raise Rejected(f"{prefix}{name} is missing")
+    return value
+
+
 def encoded(value: Any) -> bytes:
     """Compact JSON in UTF-8. Errors: Rejected for what JSON has no word for."""
     try:
@@ -87,11 +105,11 @@ def instant(value: Any) -> datetime | None:
 
     Null and blank text are none; an ISO text without an offset is UTC. Errors: Rejected for anything else.
     """
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and not value.strip()):
         return None
-    if isinstance(value, str) and value.strip().isdecimal():
-        value = int(value)
     try:
+        if isinstance(value, str) and value.strip().isdecimal():
+            value = int(value)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return datetime.fromtimestamp(value / 1000, UTC)
         moment = datetime.fromisoformat(str(value))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from destinations.rejected import failure
 from destinations.settings import (
     ON_INVALID_RECORD,
     Config,
@@ -27,7 +28,10 @@ COLUMNS: Final = {
     "anonymousId": "The column of an id for users who have none yet",
     "event": "track: the column of the event's name",
     "groupId": "group: the column of the group's id",
-    "messageId": "The column of an id that no other row has. A row without one is known by its content",
+    "messageId": (
+        "The column of an id that names the event, not what it is about: a later row with the same id is taken for a "
+        "repeat. A row without one is known by its content"
+    ),
     "timestamp": "The column of the time at which it happened",
 }
 """What a column may be mapped to. All other columns become traits (identify, group) or properties (track)."""
@@ -69,9 +73,29 @@ def settings_of(config: Config) -> CourierSettings:
     )
 
 
+def check_mappings(settings: CourierSettings, streams: Collection[str]) -> None:
+    """Errors: config_error for a mapping of a stream that does not come, whose name may be misspelt."""
+    unknown = [name for name in settings.mappings if name not in streams]
+    if len(unknown) == 1:
+        raise failure(
+            f"`streams` maps {unknown[0]}, which is not in the catalog: correct the name, or take the mapping out."
+        )
+    if unknown:
+        raise failure(
+            f"`streams` maps {', '.join(unknown[:-1])} and {unknown[-1]}, which are not in the catalog: correct the "
+            "names, or take the mappings out."
+        )
+
+
 def _mapping(entry: Mapping[str, Any]) -> StreamMapping:
-    columns = {name: entry[name] for name in COLUMNS if entry.get(name)}
-    return StreamMapping(entry["call"], columns, entry.get("eventName") or None)
+    columns = {name: entry[name] for name in COLUMNS if _is_filled_in(entry, name)}
+    return StreamMapping(entry["call"], columns, entry["eventName"] if _is_filled_in(entry, "eventName") else None)
+
+
+def _is_filled_in(entry: Mapping[str, Any], name: str) -> bool:
+    """Whether there is more than blanks; what is no text is told as such elsewhere."""
+    value = entry.get(name)
+    return bool(value.strip() if isinstance(value, str) else value)
 
 
 def _mistakes(config: Config) -> Iterator[str]:
@@ -82,8 +106,7 @@ def _mistakes(config: Config) -> Iterator[str]:
     yield from choice_mistakes(config, "route", ROUTES)
     yield from choice_mistakes(config, "on_invalid_record", ("fail", "skip"))
     yield from address_mistakes(config, "api_url", needed=False)
-    if "num_workers" in config:
-        yield from number_mistakes(config, "num_workers", 1, MOST_WORKERS)
+    yield from number_mistakes(config, "num_workers", 1, MOST_WORKERS)
     yield from _streams_mistakes(config.get("streams"))
 
 
@@ -102,7 +125,7 @@ def _streams_mistakes(streams: Any) -> Iterator[str]:
 
 def _entry_mistakes(where: str, entry: Mapping[str, Any]) -> Iterator[str]:
     call = entry.get("call")
-    if not isinstance(entry.get("stream"), str) or not entry["stream"]:
+    if not isinstance(entry.get("stream"), str) or not _is_filled_in(entry, "stream"):
         yield f"{where} `stream` must name a stream."
     if call not in CALLS:
         yield f"{where} `call` must be identify, track or group."
@@ -111,11 +134,11 @@ def _entry_mistakes(where: str, entry: Mapping[str, Any]) -> Iterator[str]:
             yield f"{where} there is no field `{name}`; there are {', '.join(_MAPPING_FIELDS)}."
         elif name not in ("stream", "call") and entry[name] is not None and not isinstance(entry[name], str):
             yield f"{where} `{name}` must be a text."
-    if not (entry.get("userId") or entry.get("anonymousId")):
+    if not (_is_filled_in(entry, "userId") or _is_filled_in(entry, "anonymousId")):
         yield f"{where} name the column of `userId`, of `anonymousId`, or of both."
-    if call == "track" and not (entry.get("event") or entry.get("eventName")):
+    if call == "track" and not (_is_filled_in(entry, "event") or _is_filled_in(entry, "eventName")):
         yield f"{where} name the column of `event`, or give all rows one `eventName`."
-    if call == "group" and not entry.get("groupId"):
+    if call == "group" and not _is_filled_in(entry, "groupId"):
         yield f"{where} name the column of `groupId`."
 
 

@@ -6,16 +6,17 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing
 from typing import Any
 
+from airbyte_cdk.models import ConfiguredAirbyteCatalog
+
 from destinations.base import Echo, MessagingDestination
-from destinations.courier.configuration import SPECIFICATION, CourierSettings, settings_of
+from destinations.courier.configuration import SPECIFICATION, CourierSettings, check_mappings, settings_of
 from destinations.courier.events import NoMapping, event_of
 from destinations.courier.mapping import Plan, plan
 from destinations.courier.sending import Courier
 from destinations.delivery import Delivery, GivenUp
-from destinations.inputs import Input, State
+from destinations.http import CHECK_RETRIES
+from destinations.inputs import Input, State, names_in
 from destinations.rejected import Rejected, Rejections, Row, failure
-
-CHECK_RETRIES = 1
 
 
 class DestinationCourier(MessagingDestination):
@@ -28,14 +29,19 @@ class DestinationCourier(MessagingDestination):
         with closing(Courier(settings_of(config), CHECK_RETRIES)) as courier:
             courier.prove()
 
-    def deliver(self, config: Mapping[str, Any], messages: Iterable[Input], echo: Echo) -> None:
+    def deliver(
+        self, config: Mapping[str, Any], catalog: ConfiguredAirbyteCatalog, messages: Iterable[Input], echo: Echo
+    ) -> None:
         settings = settings_of(config)
+        check_mappings(settings, names_in(catalog))
         rejections = Rejections(settings.skip)
-        try:
-            with closing(Courier(settings)) as courier, Delivery(settings.workers, echo) as delivery:
-                _Writer(settings, courier, delivery, rejections).write(messages)
-        finally:
-            rejections.report()
+        with closing(Courier(settings)) as courier:
+            try:
+                with Delivery(settings.workers, echo) as delivery:
+                    _Writer(settings, courier, delivery, rejections).write(messages)
+            finally:
+                rejections.report()
+                courier.report()
 
 
 class _Writer:
@@ -77,8 +83,9 @@ class _Writer:
         except NoMapping:
             if row.stream not in self._event_streams:
                 raise failure(
-                    f"The rows of stream {row.stream} have no `type`, so they are no events: say under `streams` which "
-                    "call they are and which columns hold the ids, or take the stream out of the connection."
+                    f"The rows of stream {row.stream} are no events, for they have no `type` such as track or "
+                    "identify: say under `streams` which call they are and which columns hold the ids, or take the "
+                    "stream out of the connection."
                 ) from None
             event = dict(row.data)
         self._event_streams.add(row.stream)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from destinations.courier.configuration import COLUMNS, StreamMapping
 from destinations.rejected import Rejected, Row
-from destinations.values import derived_id, identity, with_objects, without_bookkeeping, without_nulls
+from destinations.values import derived_id, identity, is_event_type, with_objects, without_bookkeeping, without_nulls
 
 Event = dict[str, Any]
 
@@ -18,6 +18,8 @@ NO_USER: Final = "neither userId nor anonymousId is given"
 
 # Only events have these: the columns of warehouse tables are written in snake_case.
 _EVENT_KEYS: Final = ("userId", "anonymousId", "messageId", "groupId")
+
+_IDS: Final = ("userId", "anonymousId", "messageId", "groupId", "event")
 
 _CONTEXT: Final = "context_"
 _CONTEXT_OBJECTS: Final = (
@@ -53,10 +55,12 @@ def event_of(row: Row, mapping: StreamMapping | None) -> Event:
     data = without_bookkeeping(row.data)
     if mapping is not None:
         return _mapped(row, data, mapping)
+    has_event_keys = any(key in data for key in _EVENT_KEYS)
     table = _TABLES.get(row.name.lower())
-    if table is not None and not any(key in data for key in _EVENT_KEYS):
+    if table is not None and not has_event_keys:
         return table(_lower_case(data))
-    if "type" not in data:
+    # Plain tables have columns of that name, too.
+    if "type" not in data or not (has_event_keys or is_event_type(data["type"])):
         raise NoMapping
     return with_objects(data)
 
@@ -72,9 +76,12 @@ def message_id_of(event: Mapping[str, Any], row: Row) -> str:
 
 
 def _mapped(row: Row, data: Event, mapping: StreamMapping) -> Event:
-    named = {name: data.get(column) for name, column in mapping.columns.items()}
     rest = {name: value for name, value in data.items() if name not in mapping.columns.values()}
-    event: Event = {"type": mapping.call, **{name: named[name] for name in COLUMNS if named.get(name) is not None}}
+    named = {name: data.get(mapping.columns[name]) for name in COLUMNS if name in mapping.columns}
+    event: Event = without_nulls({"type": mapping.call, **_with_ids_as_text(named)})
+    if "messageId" in event:
+        # A workspace has one set of ids, while each table counts from 1.
+        event["messageId"] = f"{row.stream}:{event['messageId']}"
     if mapping.call == "track":
         # Not for identify and group: said again they change nothing, and may be meant to change something back.
         event.setdefault("messageId", derived_id(row.stream, row.data))
@@ -89,8 +96,13 @@ def _mapped(row: Row, data: Event, mapping: StreamMapping) -> Event:
     return event
 
 
+def _with_ids_as_text(event: Event) -> Event:
+    """The event as Courier's routes expect it: a database may have kept ids as numbers."""
+    return {name: identity(value) if name in _IDS else value for name, value in event.items()}
+
+
 def _demand(event: Event, name: str, mapping: StreamMapping) -> None:
-    if identity(event.get(name)) is None:
+    if event.get(name) is None:
         raise Rejected(f"the column {mapping.columns.get(name)}, which is to hold the {name}, is empty")
 
 
@@ -129,9 +141,9 @@ _TABLES: Final[dict[str, Callable[[Event], Event]]] = {
 
 
 def _from_table(call: str, table: Event, **more: Any) -> Event:
-    event = without_nulls({
+    event = without_nulls(_with_ids_as_text({
         "type": call,
-        "messageId": table.get("message_id") or table.get("id"),
+        "messageId": table.get("id") if table.get("message_id") is None else table["message_id"],
         "userId": table.get("user_id"),
         "anonymousId": table.get("anonymous_id"),
         "timestamp": table.get("timestamp") or table.get("original_timestamp"),
@@ -139,7 +151,7 @@ def _from_table(call: str, table: Event, **more: Any) -> Event:
         "sentAt": table.get("sent_at"),
         "context": _context(table),
         **more,
-    })  # fmt: skip
+    }))  # fmt: skip
     if user_of(event) is None:
         raise Rejected(NO_USER)
     return event
@@ -155,13 +167,16 @@ def _rest(table: Event) -> Event:
 
 
 def _context(table: Event) -> Event:
-    """`context_page_url` as `{"page": {"url": …}}`."""
+    """`context_page_url` as `{"page": {"url": …}}`, unless there is a `context_page`, whose place that is."""
+    columns = {
+        column.removeprefix(_CONTEXT): value
+        for column, value in table.items()
+        if value is not None and column.startswith(_CONTEXT)
+    }
+    objects = [name for name in _CONTEXT_OBJECTS if name not in columns]
     context: Event = {}
-    for column, value in table.items():
-        if value is None or not column.startswith(_CONTEXT):
-            continue
-        name = column.removeprefix(_CONTEXT)
-        outer = next((one for one in _CONTEXT_OBJECTS if name.startswith(f"{one}_")), None)
+    for name, value in columns.items():
+        outer = next((one for one in objects if name.startswith(f"{one}_")), None)
         if outer is None:
             context[_CAMEL.get(name, name)] = value
         else:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote
 
 from destinations.courier.configuration import CALLS
 from destinations.courier.events import NO_USER, Event, message_id_of, user_of
 from destinations.rejected import Rejected, Row
-from destinations.values import encoded, identity, without_nulls
+from destinations.values import UNKNOWN_TYPE, demanded, digest, encoded, identity, is_event_type, without_nulls
 
 # Bytes of a request's body, as documented by Courier.
 LARGEST_BODY: Final = 6 * 1024 * 1024
@@ -33,6 +33,7 @@ class Call:
     """One request. done: statuses besides 2xx after which there is nothing left to do.
 
     names_something: its path names what need not exist, so that 404 is about the row and not about the address.
+    after: what a rejection of it begins with, since the steps before it have done their part.
     lasting: its Idempotency-Key is to be remembered for longer than the day that is usual.
     """
 
@@ -42,6 +43,7 @@ class Call:
     idempotency_key: str | None = None
     done: frozenset[int] = frozenset()
     names_something: bool = False
+    after: str = ""
     lasting: bool = False
 
 
@@ -82,7 +84,8 @@ def tenant_after(known: Mapping[str, Any] | None, update: TenantUpdate) -> dict[
     after = {**kept, "name": identity(name) or kept.get("name") or update.group_id}
     if properties:
         after["properties"] = properties
-    return None if known is not None and after == kept else after
+    # As JSON, to which 1 and true are not the same.
+    return None if known is not None and digest(after) == digest(kept) else after
 
 
 def _lanes(event: Event) -> tuple[Hashable, ...]:
@@ -96,11 +99,15 @@ def _lanes(event: Event) -> tuple[Hashable, ...]:
 
 
 def _segment(event: Event, row: Row) -> tuple[Step, ...]:
-    """The whole event; membership of an Engage audience as a subscription to a list."""
+    """The whole event; membership of an Engage audience as a subscription to a list, too."""
     personas = _object(_object(event.get("context")).get("personas"))
     audience = personas.get("computation_class")
-    if audience in AUDIENCE_CLASSES and event.get("type") in ("identify", "track"):
+    if audience in AUDIENCE_CLASSES and event.get("type") == "track":
         return (_membership(event, personas),)
+    if audience in AUDIENCE_CLASSES and event.get("type") == "identify":
+        # What it says is a trait as well: Engage tells membership as a property of the user.
+        after = "its event was delivered, but the list of its audience was not changed: "
+        return _inbound("/inbound/segment", event, row), replace(_membership(event, personas), after=after)
     if audience == "audience":
         raise Rejected(AUDIENCE_ELSEWHERE)
     if event.get("type") not in CALLS:
@@ -109,7 +116,7 @@ def _segment(event: Event, row: Row) -> tuple[Step, ...]:
 
 
 def _membership(event: Event, personas: Mapping[str, Any]) -> Call:
-    key, number = (_demanded(personas, f"computation_{part}", "context.personas.") for part in ("key", "id"))
+    key, number = (demanded(personas, f"computation_{part}", "context.personas.") for part in ("key", "id"))
     user = user_of(event)
     if user is None:
         raise Rejected(NO_USER)
@@ -148,7 +155,8 @@ def _rudderstack(event: Event, row: Row) -> tuple[Step, ...]:
             raise Rejected(NO_TRAITS)
         event = {**event, "traits": traits}
     if call not in CALLS:
-        raise Rejected(f"Message type {str(event['type'])[:40]} is not supported")
+        known = is_event_type(event["type"])
+        raise Rejected(f"Message type {event['type']} is not supported" if known else UNKNOWN_TYPE)
     return (_inbound("/inbound/rudderstack", without_nulls(event), row),)
 
 
@@ -175,9 +183,11 @@ def _identify(event: Event, row: Row) -> tuple[Step, ...]:
 
 
 def _track(event: Event, row: Row) -> tuple[Step, ...]:
-    user, name = user_of(event), _demanded(event, "event")
+    user, name = user_of(event), demanded(event, "event")
     message_id = message_id_of(event, row)
-    properties = _object_or_none(event.get("properties"), "properties") or {}
+    # `/inbound/courier` has no field for the time.
+    time = without_nulls({"timestamp": event.get("timestamp")})
+    properties = {**time, **(_object_or_none(event.get("properties"), "properties") or {})}
     content = without_nulls(
         {"type": "track", "event": name, "messageId": message_id, "userId": user, "properties": properties}
     )
@@ -214,17 +224,20 @@ def _invocation(properties: Mapping[str, Any], user: str | None, message_id: str
         path = "/automations/invoke"
         steps_and_token = {"steps": steps, "cancelation_token": automation.get("cancelation_token")}
         content["automation"] = without_nulls(steps_and_token)
-    return _post(path, _body(content), message_id, row, names_something=True, lasting=True)
+    call = _post(path, _body(content), message_id, row)
+    after = "its event was delivered, but its automation was not: "
+    return replace(call, names_something=True, after=after, lasting=True)
 
 
 def _group(event: Event, row: Row) -> tuple[Step, ...]:  # noqa: ARG001 - as its siblings
-    user, group = user_of(event), _demanded(event, "groupId")
+    user, group = user_of(event), demanded(event, "groupId")
     if user is None:
         raise Rejected(NO_USER)
     traits = _object_or_none(event.get("traits"), "traits") or {}
     encoded(traits)  # what is no JSON is told before anything is written
     tenant = f"/tenants/{_part(group)}"
-    membership = Call("PUT", f"/users/{_part(user)}{tenant}", b"{}", names_something=True)
+    after = "its tenant is up to date, but its user was not added to it: "
+    membership = Call("PUT", f"/users/{_part(user)}{tenant}", b"{}", names_something=True, after=after)
     return TenantUpdate(tenant, group, traits), membership
 
 
@@ -255,11 +268,9 @@ def _inbound(path: str, event: Event, row: Row) -> Call:
     return _post(path, _body(event), own, row)
 
 
-def _post(
-    path: str, body: bytes, message_id: str | None, row: Row, *, names_something: bool = False, lasting: bool = False
-) -> Call:
+def _post(path: str, body: bytes, message_id: str | None, row: Row) -> Call:
     key = None if message_id is None else _idempotency_key(row.stream, message_id, path, body)
-    return Call("POST", path, body, key, names_something=names_something, lasting=lasting)
+    return Call("POST", path, body, key)
 
 
 def _idempotency_key(*parts: str | bytes) -> str:
@@ -283,13 +294,6 @@ def _part(name: str) -> str:
         return quote(name, safe="")
     except UnicodeEncodeError as error:
         raise Rejected("an id holds text that is no valid Unicode") from error
-
-
-def _demanded(holder: Mapping[str, Any], name: str, prefix: str = "") -> str:
-    value = identity(holder.get(name))
-    if value is None:
-        raise Rejected(f"{prefix}{name} is missing")
-    return value
 
 
 def _object(value: Any) -> Mapping[str, Any]:

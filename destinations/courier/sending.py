@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import requests
@@ -11,9 +15,12 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from destinations.courier.configuration import CourierSettings
 from destinations.courier.mapping import LARGEST_BODY, Call, Plan, TenantUpdate, tenant_after
+from destinations.delivery import GivenUp
 from destinations.http import RETRIES, Api, Key, is_success, said
-from destinations.rejected import Rejected, Row, failure, without_content
+from destinations.rejected import Rejected, Row, failure
 from destinations.values import encoded, now, rfc3339
+
+logger = logging.getLogger("airbyte")
 
 AGENT: Final = "destination-courier"
 
@@ -23,13 +30,16 @@ REMEMBERED: Final = timedelta(days=300)
 # What the row is to blame for.
 ROW_STATUSES: Final = frozenset((400, 413, 422))
 
-GivenUp = Callable[[], bool]
+# After which nothing was done, so that another Idempotency-Key cannot do it twice.
+NOTHING_DONE: Final = frozenset((402, 403, 404))
 
 
 class Courier:
     """A workspace behind its API. Workers share it."""
 
     def __init__(self, settings: CourierSettings, retries: int = RETRIES) -> None:
+        self._lock = threading.Lock()
+        self._known_already = 0
         key = Key(f"Bearer {settings.api_key}")
         self._api = Api(
             "Courier", "api_url", settings.address, key, agent=AGENT, connections=settings.workers, retries=retries
@@ -53,14 +63,36 @@ class Courier:
             else:
                 self._send(step, row, given_up)
 
+    def report(self) -> None:
+        """Says how many events were not taken since their ids were known: too many, if the ids do not name events."""
+        if count := self._known_already:
+            events, were, their = ("event", "was", "its") if count == 1 else ("events", "were", "their")
+            logger.info(
+                f"{count} {events} {were} known to Courier by {their} messageId already and {were} not taken again."
+            )
+
     def _send(self, call: Call, row: Row, given_up: GivenUp) -> None:
-        reply = self._api.call(call.method, call.path, call.body, _headers(call), settled=call.done, given_up=given_up)
-        if not (is_success(reply) or reply.status_code in call.done):
+        reply = self._answer(call, given_up)
+        if not (is_success(reply) or _leaves_nothing_to_do(reply, call)):
             raise _problem(reply, call, row)
+        if reply.status_code == 409:
+            with self._lock:
+                self._known_already += 1
+
+    def _answer(self, call: Call, given_up: GivenUp) -> requests.Response:
+        """Courier's answer, which is not one that it has stored under the Idempotency-Key some time ago.
+
+        It stores errors, too, and so would go on answering with one whose cause was mended long since.
+        """
+        ask = partial(self._api.call, call.method, call.path, call.body, settled=call.done, given_up=given_up)
+        if call.idempotency_key is None:
+            return ask(_headers(call))
+        reply = ask(_headers(call), last_resort=lambda: _headers(_under_second_key(call)))
+        return ask(_headers(_under_second_key(call))) if reply.status_code in NOTHING_DONE else reply
 
     def _update(self, update: TenantUpdate, row: Row, given_up: GivenUp) -> None:
         """Tenants are read before they are written: a group call that says little must not blank what is known."""
-        read = Call("GET", update.path, names_something=True)
+        read = Call("GET", update.path)
         reply = self._api.call(read.method, read.path, given_up=given_up)
         known: Mapping[str, Any] | None = None
         if reply.status_code == 200:
@@ -75,6 +107,11 @@ class Courier:
             self._send(Call("PUT", update.path, body), row, given_up)
 
 
+def _under_second_key(call: Call) -> Call:
+    """The same call under a key that is another one each hour: what is repeated within the hour is still recognised."""
+    return replace(call, idempotency_key=f"{call.idempotency_key}-{int(now().timestamp()) // 3600}")
+
+
 def _headers(call: Call) -> dict[str, str]:
     headers = {} if call.body is None else {"Content-Type": "application/json"}
     if call.idempotency_key is not None:
@@ -84,10 +121,20 @@ def _headers(call: Call) -> dict[str, str]:
     return headers
 
 
+def _leaves_nothing_to_do(reply: requests.Response, call: Call) -> bool:
+    """Whether it says that what the call is for was done before; any server says 404 of a path it does not know."""
+    return reply.status_code in call.done and (reply.status_code != 404 or _is_couriers_error(reply))
+
+
+def _is_couriers_error(reply: requests.Response) -> bool:
+    content = _json(reply)
+    return isinstance(content, dict) and all(isinstance(content.get(name), str) for name in ("message", "type"))
+
+
 def _problem(reply: requests.Response, call: Call, row: Row) -> Exception:
-    words = without_content(said(reply), row.data)
+    words = said(reply, [row])
     if reply.status_code in ROW_STATUSES or (reply.status_code == 404 and call.names_something):
-        return Rejected(f"Courier answered HTTP {reply.status_code}, “{words}”")
+        return Rejected(f"{call.after}Courier answered HTTP {reply.status_code}, “{words}”")
     return _refusal(reply, words)
 
 
@@ -108,10 +155,15 @@ def _refusal(reply: requests.Response, words: str) -> AirbyteTracedException:
 
 
 def _json_object(reply: requests.Response) -> Mapping[str, Any]:
-    try:
-        content = reply.json()
-    except ValueError:
-        content = None
+    content = _json(reply)
     if not isinstance(content, dict):
         raise failure("Courier does not answer as expected (no JSON object came): check `api_url`.")
     return content
+
+
+def _json(reply: requests.Response) -> Any:
+    """What the reply says; None where it is no JSON."""
+    try:
+        return reply.json()
+    except ValueError:
+        return None

@@ -6,14 +6,15 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing
 from typing import Any
 
+from airbyte_cdk.models import ConfiguredAirbyteCatalog
+
 from destinations.base import Echo, MessagingDestination
+from destinations.http import CHECK_RETRIES
 from destinations.inputs import Input, State
 from destinations.rejected import Rejected, Rejections, Row, failure
 from destinations.rudderstack.configuration import SPECIFICATION, settings_of
-from destinations.rudderstack.mapping import EventMapper, NotAnEvent
+from destinations.rudderstack.mapping import EventMapper, NotAnEvent, Told
 from destinations.rudderstack.sending import Batch, Gateway, Item, item_of
-
-CHECK_RETRIES = 1
 
 
 class DestinationRudderStack(MessagingDestination):
@@ -27,7 +28,13 @@ class DestinationRudderStack(MessagingDestination):
         with closing(Gateway(settings, Rejections(settings.skip), CHECK_RETRIES)) as gateway:
             gateway.prove()
 
-    def deliver(self, config: Mapping[str, Any], messages: Iterable[Input], echo: Echo) -> None:
+    def deliver(
+        self,
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog,  # noqa: ARG002 - the base's signature
+        messages: Iterable[Input],
+        echo: Echo,
+    ) -> None:
         settings = settings_of(config)
         rejections = Rejections(settings.skip)
         try:
@@ -68,20 +75,20 @@ class _Writer:
     def _items(self, row: Row) -> list[Item]:
         """The row's events; none when it is rejected, and what came before it is sent before that ends the sync."""
         try:
-            items = [(event, item_of(event, row)) for event in self._events(row)]
+            items = [(item_of(event, row), moment) for event, moment in self._events(row)]
         except Rejected as rejected:
             if not self._rejections.skip:
                 self._batch.send()
             self._rejections.reject(row, rejected.reason)
             return []
-        return [item for event, item in items if self._mapper.is_news(event)]
+        return [item for item, moment in items if self._mapper.is_news(moment)]
 
-    def _events(self, row: Row) -> list[dict[str, Any]]:
+    def _events(self, row: Row) -> list[Told]:
         try:
             events = self._mapper.events_of(row)
-        except NotAnEvent:
+        except NotAnEvent as what_it_lacks:
             if row.stream in self._event_streams:
-                raise Rejected("it has no type") from None
+                raise Rejected(str(what_it_lacks)) from None
             self._batch.send()
             raise failure(
                 f"The rows of stream {row.stream} are no events: this destination takes the streams messages, "

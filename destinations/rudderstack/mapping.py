@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from importlib import metadata
 from typing import Any, Final, Generic, TypeVar
 
 from destinations.rejected import Rejected, Row
 from destinations.values import (
+    UNKNOWN_TYPE,
+    demanded,
     derived_id,
     digest,
     identity,
     instant,
+    is_event_type,
     rfc3339,
     with_objects,
     without_bookkeeping,
@@ -33,14 +36,18 @@ MOMENTS: Final = {
 }
 """By status, or type of a history row: the event's name, and the column of a message that holds its time, if any."""
 
-EVENT_TYPES: Final = frozenset(("identify", "track", "page", "screen", "group", "alias", "merge"))
+_BITS: Final = {kind: 1 << place for place, kind in enumerate(MOMENTS)}
 
 # The gateway's words.
 NO_USER: Final = "request neither has anonymousId nor userId"
 
 _OWN_IDS: Final = "courier:"
 _LONGEST_ID: Final = 100  # characters that all parties keep of a messageId
-_REMEMBERED: Final = 50_000
+
+# Messages of which a sync remembers what it has told, which takes up to 100 MB; and kinds of moments of a message
+# whose first it remembers: a message's history comes together.
+_REMEMBERED: Final = 200_000
+_FIRSTS_REMEMBERED: Final = 10_000
 
 
 def _library() -> dict[str, str]:
@@ -57,19 +64,33 @@ class NotAnEvent(Exception):  # noqa: N818 - what a row is not
     """The stream's rows are no events, and none of the streams that are understood."""
 
 
+@dataclass(frozen=True)
+class Moment:
+    """A moment of a message. repetition: what tells it from the first one of its kind, unless it is that one."""
+
+    message: str
+    kind: str
+    repetition: tuple[str, ...] = ()
+
+
+Told = tuple[Event, Moment | None]
+"""An event, and the moment that it tells if it is about a message of Courier's."""
+
+
 class EventMapper:
     """Turns the rows of one sync into events, in their order.
 
-    It remembers, of the last messages only, what a single row does not tell: which events have gone out already, when
-    a type first stood in a message's history, and whom a message is for.
+    It remembers, of the last messages only, what a single row does not tell: which moments have gone out already, which
+    was the first of its kind in a message's history, and whom a message is for.
     """
 
     def __init__(self) -> None:
-        self._sent = _Recent[bool]()
-        self._firsts = _Recent[datetime]()
-        self._recipients = _Recent[str]()
+        self._told = _Recent[int](_REMEMBERED)
+        self._recipients = _Recent[str](_REMEMBERED)
+        self._firsts = _Recent[int](_FIRSTS_REMEMBERED)
+        self._repeated = _Recent[bool](_FIRSTS_REMEMBERED)
 
-    def events_of(self, row: Row) -> list[Event]:
+    def events_of(self, row: Row) -> list[Told]:
         """No event for a row that has reached no moment yet.
 
         Errors: NotAnEvent, or Rejected.
@@ -78,63 +99,86 @@ class EventMapper:
             raise Rejected("its data is no object")
         data = without_nulls(without_bookkeeping(row.data))
         kind = data.get("type")
-        if isinstance(kind, str) and kind.lower() in EVENT_TYPES:
-            return [complete(with_objects(data), row)]
+        if is_event_type(kind):
+            return [(complete(with_objects(data), row), None)]
         # A connection may put a prefix of its own before each stream's name.
         if row.name.endswith("message_history"):
             return list(self._of_history(data))
-        if row.name.endswith(("messages", "message_info")):
+        # Other sources have messages, too; Courier's alone are `enqueued`, and always.
+        is_named_so = row.name.endswith(("messages", "message_info"))
+        if is_named_so and "enqueued" in data:
             return list(self._of_message(data))
         if kind is None:
-            raise NotAnEvent
-        raise Rejected(f"Message type {str(kind)[:40]} is not supported")
+            raise NotAnEvent("it has no enqueued" if is_named_so else "it has no type")
+        raise Rejected(UNKNOWN_TYPE)
 
-    def is_news(self, event: Event) -> bool:
+    def is_news(self, moment: Moment | None) -> bool:
         """Whether it is the first time that a moment of a message is told; events of other origin always are."""
-        message_id = event["messageId"]
-        return not message_id.startswith(_OWN_IDS) or self._sent.note(message_id, value=True) is None
+        if moment is None:
+            return True
+        if moment.repetition:
+            return self._repeated.note(hash(moment), value=True) is None
+        bit, message = _BITS[moment.kind], hash(moment.message)
+        told = self._told.get(message) or 0
+        self._told.put(message, told | bit)
+        return not told & bit
 
-    def _of_message(self, data: Event) -> Iterator[Event]:
-        message = _demanded(data, "id")
+    def _of_message(self, data: Event) -> Iterator[Told]:
+        message = demanded(data, "id")
         recipient = identity(data.get("recipientId")) or identity(data.get("recipient"))
         if recipient is not None:
-            self._recipients.note(message, recipient)
-        for status, moment in moments_of(data):
-            yield _track(status, message, moment, recipient, data)
+            self._recipients.put(hash(message), recipient)
+        for kind, at in moments_of(data):
+            yield _told(Moment(message, kind), at, recipient, data)
 
-    def _of_history(self, data: Event) -> Iterator[Event]:
-        message, kind = _demanded(data, "message_id"), _demanded(data, "type")
+    def _of_history(self, data: Event) -> Iterator[Told]:
+        message, kind = demanded(data, "message_id"), demanded(data, "type")
         recipient = identity(data.get("recipient"))
         if recipient is not None:
-            self._recipients.note(message, recipient)
+            self._recipients.note(hash(message), recipient)
         if kind not in MOMENTS:
             return
-        moment = instant(data.get("ts")) or instant(data.get("message_enqueued"))
-        if moment is None:
+        at = instant(data.get("ts")) or instant(data.get("message_enqueued"))
+        if at is None:
             raise Rejected("it has no time")
-        first = self._firsts.note((message, kind), moment)
-        repetition = None if first is None or first == moment else moment
-        yield _track(kind, message, moment, self._recipients.get(message), data, repetition=repetition)
+        moment = Moment(message, kind, self._repetition(message, kind, at, _channel(data)))
+        yield _told(moment, at, self._recipients.get(hash(message)), data)
+
+    def _repetition(self, message: str, kind: str, at: datetime, channel: str | None) -> tuple[str, ...]:
+        this = hash((at, channel))
+        first = self._firsts.note(hash((message, kind)), this)
+        if first in (None, this):
+            return ()
+        return (rfc3339(at),) if channel is None else (rfc3339(at), channel)
 
 
 class _Recent(Generic[Value]):
-    """What was first noted for each of the last keys."""
+    """What is known by each of the last keys: by so many at least, and by twice as many at most.
 
-    def __init__(self) -> None:
-        self._values: OrderedDict[Hashable, Value] = OrderedDict()
+    A key is the hash of what it stands for: eight bytes. Two dicts take turns, for one that forgets its oldest key
+    would have to keep an order, which costs as much again.
+    """
 
-    def note(self, key: Hashable, value: Value) -> Value | None:
-        """Notes a value unless the key has one, which is returned."""
-        if key in self._values:
-            self._values.move_to_end(key)
-            return self._values[key]
-        self._values[key] = value
-        if len(self._values) > _REMEMBERED:
-            self._values.popitem(last=False)
-        return None
+    def __init__(self, kept: int) -> None:
+        self._kept = kept
+        self._newer: dict[int, Value] = {}
+        self._older: dict[int, Value] = {}
 
-    def get(self, key: Hashable) -> Value | None:
-        return self._values.get(key)
+    def get(self, key: int) -> Value | None:
+        value = self._newer.get(key)
+        return self._older.get(key) if value is None else value
+
+    def put(self, key: int, value: Value) -> None:
+        if key not in self._newer and len(self._newer) >= self._kept:
+            self._newer, self._older = {}, self._newer
+        self._newer[key] = value
+
+    def note(self, key: int, value: Value) -> Value | None:
+        """Puts a value unless the key has one, which is returned."""
+        known = self.get(key)
+        if known is None:
+            self.put(key, value)
+        return known
 
 
 def moments_of(message: Mapping[str, Any]) -> Iterator[tuple[str, datetime]]:
@@ -155,23 +199,19 @@ def moments_of(message: Mapping[str, Any]) -> Iterator[tuple[str, datetime]]:
             last = at if last is None else max(last, at)
 
 
-def message_id(message: str, moment: str, repetition: datetime | None = None) -> str:
-    """The same for the same moment of the same message, whichever stream tells it, and whenever.
-
-    repetition: the time of an opening, say, that is not the first.
-    """
-    parts = [message, moment.lower()]
-    if repetition is not None:
-        parts.append(rfc3339(repetition))
-    text = _OWN_IDS + ":".join(parts)
+def message_id(moment: Moment) -> str:
+    """The same for the same moment of the same message, whichever stream tells it, and whenever."""
+    text = _OWN_IDS + ":".join((moment.message, moment.kind.lower(), *moment.repetition))
     return text if len(text) <= _LONGEST_ID else _OWN_IDS + digest(text)
 
 
 def complete(event: Event, row: Row) -> Event:
-    """An event as it is, with an id, a time and a context where it has none.
+    """An event as it is, with a context where it has none, and a track with an id.
 
     Without a `timestamp`, the data plane would take the time from the difference of the other two, which only a
-    sender can know that has just made the event: an old `sentAt` would move the event to today.
+    sender can know that has just made the event: an old `sentAt` would move the event to today, or beyond.
+    An identify or group without an id gets none: one made of its content would also be that of a later row that
+    changes a trait back.
     Errors: Rejected for an event about nobody, as the gateway rejects it.
     """
     if not (identity(event.get("userId")) or identity(event.get("anonymousId"))):
@@ -180,38 +220,32 @@ def complete(event: Event, row: Row) -> Event:
     if not isinstance(context, Mapping):
         raise Rejected("context must be an object")
     completed = {**event, "context": {"library": LIBRARY, **context}}
-    completed["messageId"] = identity(event.get("messageId")) or derived_id(row.stream, row.data)
-    if "sentAt" in event and "originalTimestamp" in event:
-        completed.setdefault("timestamp", event["originalTimestamp"])
-    elif "timestamp" in event:
+    own_id = identity(event.get("messageId"))
+    if own_id is None and event["type"].lower() == "track":
+        own_id = derived_id(row.stream, row.data)
+    completed["messageId"] = own_id
+    if "sentAt" in event:
+        completed.setdefault("timestamp", event.get("originalTimestamp", event["sentAt"]))
+    if "timestamp" in event:
         completed.setdefault("originalTimestamp", event["timestamp"])
-    return completed
+    return without_nulls(completed)
 
 
-def _track(
-    moment: str,
-    message: str,
-    at: datetime,
-    recipient: str | None,
-    properties: Event,
-    *,
-    repetition: datetime | None = None,
-) -> Event:
+def _told(moment: Moment, at: datetime, recipient: str | None, properties: Event) -> Told:
     # The gateway needs one of the two; a history alone does not tell for whom a message is.
-    whom = {"anonymousId": message} if recipient is None else {"userId": recipient}
-    return {
+    whom = {"anonymousId": moment.message} if recipient is None else {"userId": recipient}
+    event = {
         "type": "track",
         **whom,
-        "event": MOMENTS[moment][0],
-        "messageId": message_id(message, moment, repetition),
+        "event": MOMENTS[moment.kind][0],
+        "messageId": message_id(moment),
         "originalTimestamp": rfc3339(at),
         "context": {"library": LIBRARY},
         "properties": properties,
     }
+    return event, moment
 
 
-def _demanded(data: Event, name: str) -> str:
-    value = identity(data.get(name))
-    if value is None:
-        raise Rejected(f"it has no {name}")
-    return value
+def _channel(history: Event) -> str | None:
+    channel = history.get("channel")
+    return identity(channel.get("id")) if isinstance(channel, Mapping) else None

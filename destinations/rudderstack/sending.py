@@ -11,7 +11,7 @@ import requests
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from destinations.http import RETRIES, Api, Key, is_success, said
-from destinations.rejected import Rejected, Rejections, Row, failure, without_content
+from destinations.rejected import Rejected, Rejections, Row, failure
 from destinations.rudderstack.configuration import RudderStackSettings
 from destinations.rudderstack.mapping import Event
 from destinations.values import encoded, now, rfc3339
@@ -29,6 +29,8 @@ _SENT_AT_SIZE: Final = len(_SENT_AT) - len(b"%b") + len("2026-03-15T12:00:00.000
 # What a single bad event of a batch, or the size of the batch, is answered with.
 BAD_BATCH: Final = frozenset((400, 413))
 EMPTY: Final = "empty batch payload"
+# No row is to blame for it, since the JSON is ours.
+UNREADABLE: Final = "invalid json"
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,10 @@ class Gateway:
         reply = self._post(_FRAME % b",".join(item.sent_at(moment) for item in items))
         if is_success(reply):
             return
-        words = without_content(said(reply), [item.row.data for item in items] if len(items) == 1 else [])
-        if reply.status_code not in BAD_BATCH:
-            raise _refusal(reply, words)
+        if reply.status_code not in BAD_BATCH or UNREADABLE in reply.text:
+            raise _refusal(reply, said(reply, [item.row for item in items]))
         if len(items) == 1:
+            words = said(reply, [items[0].row])
             self._rejections.reject(items[0].row, f"RudderStack answered HTTP {reply.status_code}, “{words}”")
             return
         middle = len(items) // 2
@@ -130,4 +132,9 @@ def _refusal(reply: requests.Response, words: str) -> AirbyteTracedException:
         return failure(f"The source of `write_key` is switched off ({answer}): enable it in RudderStack.")
     if reply.status_code == 403:
         return failure(f"RudderStack does not let the key do this ({answer}): check `write_key`.")
+    if reply.status_code == 400 and UNREADABLE in reply.text:
+        return failure(
+            f"`data_plane_url` cannot read what was sent as JSON in gzip ({answer}): check the address, and that "
+            "whatever stands before the data plane takes gzip."
+        )
     return failure(f"`data_plane_url` does not answer as a RudderStack data plane does ({answer}): check the address.")

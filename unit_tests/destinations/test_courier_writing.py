@@ -75,12 +75,40 @@ def test_by_the_segment_route_profiles_events_tenants_and_lists_come_about(
     to_courier(records("events", *ONE_OF_EACH))
 
     held = content(sandbox)
-    assert held["profiles"] == {"ada": {"email": "ada@example.com", "plan": "pro"}}
+    assert held["profiles"] == {
+        "ada": {"email": "ada@example.com", "plan": "pro", "vip": True}, "bob": {"vip": False},
+    }  # fmt: skip
     assert held["messages"] == ["ada Segment-TrackEvent:Order Shipped"]
     assert [(row["id"], row["name"]) for row in held["tenants"]] == [("acme", "Acme")]
     assert [row["user_id"] for row in held["tenant_users"]["acme"]] == ["ada"]
     assert held["subscribers"] == {"vip-aud_1": ["ada"]}
-    assert [row["event"] for row in sandbox.courier.inbound] == ONE_OF_EACH[:4]
+    for user in ("ada", "bob"):
+        arrived = [row["event"] for row in sandbox.courier.inbound if row["event"]["userId"] == user]
+        assert arrived == [event for event in ONE_OF_EACH if event["userId"] == user]
+
+
+def test_an_audience_that_is_told_by_a_track_changes_the_list_only(sandbox: Sandbox, to_courier: Writing) -> None:
+    event = engage("ada", member=True) | {"type": "track", "event": "Audience Entered", "properties": {"vip": True}}
+
+    to_courier(records("events", event))
+
+    held = content(sandbox)
+    assert held["subscribers"] == {"vip-aud_1": ["ada"]}
+    assert (held["inbound"], held["profiles"]) == ([], {})
+
+
+def test_a_list_that_cannot_be_changed_is_told_beside_the_event_that_was_delivered(
+    sandbox: Sandbox, to_courier: Writing
+) -> None:
+    sandbox.faults.add(Fault("/subscriptions/", Answer(400, {"message": "No", "type": "x"})))
+
+    written = to_courier(records("events", engage("ada", member=True)), on_invalid_record="skip")
+
+    assert content(sandbox)["profiles"] == {"ada": {"vip": True}}
+    assert written.warnings == [
+        "1 row of stream events was rejected and left out: its event was delivered, but the list of its audience was "
+        "not changed: Courier answered HTTP 400, “No” (row 1)."
+    ]
 
 
 def test_by_the_rudderstack_route_groups_arrive_too(sandbox: Sandbox, to_courier: Writing) -> None:
@@ -308,6 +336,138 @@ def test_a_sync_that_breaks_half_way_and_its_repeat_are_as_good_as_one(
     assert interrupted == content(whole)
 
 
+def test_rows_of_two_streams_may_have_the_same_ids(sandbox: Sandbox, to_courier: Writing) -> None:
+    mappings = [
+        {"stream": name, "call": "track", "userId": "user", "eventName": name, "messageId": "id"}
+        for name in ("orders", "refunds")
+    ]
+    rows = [{"id": number, "user": "ada"} for number in range(3)]
+    lines = [*records("orders", *rows), *records("refunds", *rows)]
+
+    written = to_courier(lines, of=("orders", "refunds"), route="direct", streams=mappings)
+
+    assert sorted(row["messageId"] for row in sandbox.courier.inbound) == [
+        "orders:0", "orders:1", "orders:2", "refunds:0", "refunds:1", "refunds:2",
+    ]  # fmt: skip
+    assert written.notes == []
+
+
+def test_events_that_courier_knew_already_are_counted_once_at_the_end(to_courier: Writing) -> None:
+    events = [track("ada", "A"), track("bob", "B"), track("ada", "C")]
+    to_courier(records("events", *events[:1]), route="direct")
+
+    one = to_courier(records("events", *events[:2]), route="direct")
+    three = to_courier(records("events", *events, {"type": "page", "userId": "ada"}), route="direct", fails=True)
+
+    assert one.notes == ["1 event was known to Courier by its messageId already and was not taken again."]
+    assert three.notes == ["2 events were known to Courier by their messageId already and were not taken again."]
+
+
+# --- answers that Courier has stored -----------------------------------------
+
+INVOKE = "/automations/welcome/invoke"
+WELCOMED = track("ada", "Signed Up", properties={"courier": {"automation": {"template": "welcome"}}})
+
+
+def invoke_calls(sandbox: Sandbox) -> list[int]:
+    """The statuses of all invocations that were tried."""
+    return [call.status for call in sandbox.calls if call.path == INVOKE]
+
+
+def test_an_automation_that_was_missing_is_invoked_once_when_it_is_there_an_hour_later(
+    sandbox: Sandbox, to_courier: Writing, clock: VirtualClock
+) -> None:
+    sandbox.courier.unknown_automation = "missing"
+    to_courier(records("events", WELCOMED), route="direct", fails=True)
+
+    sandbox.courier.automations = [{"id": "welcome"}]
+    clock.advance(3600)
+    to_courier(records("events", WELCOMED), route="direct")
+    to_courier(records("events", WELCOMED), route="direct")
+
+    # Courier repeats its 404 for the first key; the answer to the second is told again within the hour.
+    assert invoke_calls(sandbox) == [404, 404, 404, 200, 404, 200]
+    assert len(sandbox.courier.invocations) == len(sandbox.courier.inbound) == 1
+
+
+def test_an_automation_that_stays_missing_is_asked_for_twice_and_its_row_is_told_once(
+    sandbox: Sandbox, to_courier: Writing
+) -> None:
+    sandbox.courier.unknown_automation = "missing"
+
+    written = to_courier([*records("events", WELCOMED), state(1)], route="direct", on_invalid_record="skip")
+
+    assert invoke_calls(sandbox) == [404, 404]
+    assert len(sandbox.courier.inbound) == 1
+    assert written.warnings == [
+        "1 row of stream events was rejected and left out: its event was delivered, but its automation was not: "
+        "Courier answered HTTP 404, “Not Found” (row 1)."
+    ]
+    assert written.states == [state(1)]
+
+
+def test_a_user_who_cannot_be_added_to_a_tenant_is_told_beside_the_tenant_that_was(
+    sandbox: Sandbox, to_courier: Writing
+) -> None:
+    sandbox.faults.add(Fault("/users/", Answer(422, {"message": "No", "type": "x"})))
+
+    written = to_courier(records("events", group("ada", "acme")), route="direct", fails=True)
+
+    assert [row["id"] for row in sandbox.courier.tenants] == ["acme"]
+    assert written.errors == [
+        (
+            "config_error",
+            "Row 1 of stream events was rejected: its tenant is up to date, but its user was not added to it: Courier "
+            "answered HTTP 422, “No” (mend it, or set `on_invalid_record` to skip to leave such rows out).",
+        )
+    ]
+
+
+@pytest.mark.parametrize("status", [402, 403])
+def test_what_courier_refused_is_asked_for_again_under_another_key(
+    status: int, sandbox: Sandbox, to_courier: Writing
+) -> None:
+    sandbox.faults.add(Fault("/inbound/segment", Answer(status, {"message": "No"})))
+
+    to_courier(records("events", track("ada", "E")))
+
+    keys = [call.headers["idempotency-key"] for call in sandbox.calls]
+    assert [call.status for call in sandbox.calls] == [status, 202]
+    # The second key is the first one and the hour, here noon of 15 March 2026.
+    assert keys == [keys[0], f"{keys[0]}-492660"]
+
+
+def test_an_error_of_couriers_own_that_it_has_stored_is_passed_over_and_the_repeat_does_nothing_twice(
+    sandbox: Sandbox, to_courier: Writing
+) -> None:
+    sandbox.courier.crashes[INVOKE] = 1
+
+    to_courier(records("events", WELCOMED), route="direct")
+    assert invoke_calls(sandbox) == [500] * 11 + [200]
+
+    to_courier(records("events", WELCOMED), route="direct")
+    assert invoke_calls(sandbox) == ([500] * 11 + [200]) * 2
+    assert len(sandbox.courier.invocations) == len(sandbox.courier.inbound) == 1
+
+
+def test_a_call_without_a_key_is_not_tried_again_when_it_is_refused(sandbox: Sandbox, to_courier: Writing) -> None:
+    sandbox.faults.add(Fault("/profiles/", Answer(403, {"message": "No"})))
+
+    to_courier(records("events", identify("ada", plan="pro")), route="direct", fails=True)
+
+    assert [call.status for call in sandbox.calls] == [403]
+
+
+def test_the_last_try_waits_as_long_as_courier_asks(sandbox: Sandbox, to_courier: Writing, clock: VirtualClock) -> None:
+    sandbox.faults.add(Fault("/inbound/segment", Answer(503, headers={"Retry-After": "90"}), times=11))
+
+    to_courier(records("events", track("u", "E")))
+
+    ats = [call.at for call in sandbox.calls]
+    assert all(later - earlier >= 90 for earlier, later in pairwise(ats))
+    assert [call.headers["idempotency-key"][64:] for call in sandbox.calls] == [""] * 11 + ["-492660"]
+
+
 # --- states ------------------------------------------------------------------
 
 
@@ -382,6 +542,42 @@ def test_rejected_rows_may_be_left_out_and_are_counted_by_stream_and_reason(
     ]
 
 
+COUNTESS = "Ada King-Noel, Countess of Lovelace and Mrs"
+
+
+@pytest.mark.parametrize(
+    ("row", "answer", "quoted"),
+    [
+        # Traits that a database kept as text, of which Courier quotes one.
+        ({"traits": '{"name": "Ada Lovelace", "langs": ["Welsh"]}'}, "Ada Lovelace speaks Welsh", "… speaks …"),
+        # A value that would be cut in its middle, and so would not be known for one.
+        ({"traits": {"name": COUNTESS}}, f"{'x' * 165} {COUNTESS}", f"{'x' * 165} …”"),
+        # A value in several lines, quoted as it is.
+        ({"traits": {"home": "12,  St James's\nSquare"}}, "12,  St James's\nSquare is odd", "… is odd"),
+        ({"traits": {"home": "12, <b>St</b> James's"}}, "12, <b>St</b> James's is odd", "… is odd"),
+        # Values as JSON spells them.
+        ({"traits": {"home": "Ada\nJames"}}, 'got {"home": "Ada\\nJames"}', 'got {"home": "…"}'),
+        ({"traits": {"home": "Ada née James"}}, 'got {"home": "Ada n\\u00e9e James"}', 'got {"home": "…"}'),
+    ],
+)
+def test_no_value_of_a_row_is_in_what_is_said_about_it(
+    row: Event, answer: str, quoted: str, sandbox: Sandbox, to_courier: Writing
+) -> None:
+    sandbox.faults.add(Fault("/profiles/ada", Answer(400, {"message": answer, "type": "x"}), times=None))
+    event = {"type": "identify", "userId": "ada", "messageId": "m1", **row}
+
+    failed = to_courier(records("events", event), route="direct", fails=True)
+    skipped = to_courier(records("events", event), route="direct", on_invalid_record="skip")
+
+    ((_, sentence),) = failed.errors
+    assert sentence.startswith(f"Row 1 of stream events was rejected: Courier answered HTTP 400, “{quoted}")
+    assert "Ada" not in failed.output
+    assert "James" not in failed.output
+    assert [warning.partition(", “")[2][: len(quoted)] for warning in skipped.warnings] == [quoted]
+    assert "Ada" not in skipped.output
+    assert "James" not in skipped.output
+
+
 # --- waiting -----------------------------------------------------------------
 
 
@@ -398,7 +594,15 @@ def test_retry_after_is_honoured(sandbox: Sandbox, to_courier: Writing, clock: V
     assert len(sandbox.courier.inbound) == 20
 
 
-@pytest.mark.parametrize("problem", [Answer(429), Answer(500), Answer(503), Answer(408), Answer(409), Reset(rows=None)])
+@pytest.mark.parametrize(
+    "problem",
+    [
+        Answer(429), Answer(500), Answer(503), Answer(408), Answer(409), Reset(rows=None),
+        # What a vendor asks for may be too little to be of use.
+        Answer(503, headers={"Retry-After": "0"}),
+        Answer(429, headers={"Retry-After": "Sun, 15 Mar 2026 11:59:00 GMT"}),
+    ],
+)  # fmt: skip
 def test_what_may_pass_is_tried_again_after_longer_and_longer_waits(
     problem: Any, sandbox: Sandbox, to_courier: Writing, clock: VirtualClock
 ) -> None:
@@ -421,9 +625,33 @@ def test_a_vendor_that_does_not_recover_fails_the_sync_as_one_that_may_later(
 
     written = to_courier([state(1), *records("events", track("u", "E")), state(2)], fails=True)
 
-    assert written.errors == [("transient_error", "Courier still answered HTTP 503 after 11 tries.")]
+    assert written.errors == [("transient_error", "Courier still answered HTTP 503 after 12 tries.")]
     assert written.states == [state(1)]
-    assert len(sandbox.calls) == 11
+    assert len(sandbox.calls) == 12
+
+
+@pytest.mark.parametrize("body", ["Not Found", {"message": "no Route matched"}, {"message": None, "type": "x"}])
+def test_a_404_that_is_not_couriers_ends_no_subscription(body: Any, sandbox: Sandbox, to_courier: Writing) -> None:
+    sandbox.courier.list_subscriptions["vip-aud_1"] = [{"recipientId": "ada"}]
+    sandbox.faults.add(Fault("/subscriptions/", Answer(404, body), method="DELETE"))
+
+    event = engage("ada", member=False) | {"type": "track", "properties": {"vip": False}}
+    written = to_courier([*records("events", event), state(1)], fails=True, on_invalid_record="skip")
+
+    ((kind, sentence),) = written.errors
+    assert kind == "config_error"
+    assert sentence.startswith("Courier does not answer as expected (HTTP 404, “")
+    assert sentence.endswith("”): check `api_url` and `region`.")
+    assert written.states == []
+
+
+def test_whoever_is_no_subscriber_need_not_be_removed(sandbox: Sandbox, to_courier: Writing) -> None:
+    event = engage("ada", member=False) | {"type": "track", "properties": {"vip": False}}
+
+    written = to_courier([*records("events", event), state(1)])
+
+    assert [(call.method, call.status) for call in sandbox.calls] == [("DELETE", 404)]
+    assert written.states == [state(1)]
 
 
 def test_a_body_that_is_too_large_for_courier_is_the_rows_fault(sandbox: Sandbox, to_courier: Writing) -> None:

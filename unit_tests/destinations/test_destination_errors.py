@@ -139,6 +139,11 @@ def test_a_failed_check_of_courier_says_what_to_do(
             "The source of `write_key` is switched off (HTTP 404, “source is disabled”): enable it in RudderStack.",
         ),
         (
+            {"body": "invalid json"},
+            "`data_plane_url` cannot read what was sent as JSON in gzip (HTTP 400, “invalid json”): check the address, "
+            "and that whatever stands before the data plane takes gzip.",
+        ),
+        (
             {"path": "/api"},
             "`data_plane_url` does not answer as a RudderStack data plane does (HTTP 404, “Not Found”): check "
             "the address.",
@@ -146,9 +151,16 @@ def test_a_failed_check_of_courier_says_what_to_do(
     ],
 )
 def test_a_failed_check_of_rudderstack_says_what_to_do(
-    change: Config, sentence: str, sandbox: Sandbox, checking: Checking, rudderstack_config: Config
+    change: Config,
+    sentence: str,
+    sandbox: Sandbox,
+    checking: Checking,
+    rudderstack_config: Config,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sandbox.rudderstack.disabled = change.get("disabled", False)
+    if "body" in change:  # no fault strikes a batch without events, which is refused anyway
+        monkeypatch.setattr("sandbox.rudderstack.api.events.batch_of", mock.Mock(side_effect=ValueError))
     rudderstack_config["data_plane_url"] += change.get("path", "")
     rudderstack_config["write_key"] = change.get("write_key", rudderstack_config["write_key"])
 
@@ -211,6 +223,19 @@ FIELDS = "stream, call, eventName, userId, anonymousId, event, groupId, messageI
         (
             {"streams": [{"stream": "s", "call": "track", "userId": "u"}]},
             "`streams`, entry 1: name the column of `event`, or give all rows one `eventName`.",
+        ),
+        (
+            {"streams": [{"stream": "s", "call": "track", "userId": "u", "eventName": " "}]},
+            "`streams`, entry 1: name the column of `event`, or give all rows one `eventName`.",
+        ),
+        (
+            {"streams": [{"stream": "s", "call": "group", "userId": " ", "groupId": "\t"}]},
+            "`streams`, entry 1: name the column of `userId`, of `anonymousId`, or of both. "
+            "`streams`, entry 1: name the column of `groupId`.",
+        ),
+        (
+            {"streams": [{"stream": " ", "call": "identify", "userId": "u"}]},
+            "`streams`, entry 1: `stream` must name a stream.",
         ),
         (
             {"streams": [{"stream": "s", "call": "group", "userId": "u"}]},
@@ -397,7 +422,7 @@ def test_a_key_that_is_refused_ends_the_sync_at_once(write: Writing, sandbox: Sa
 
 
 def test_a_permission_that_is_missing_is_no_fault_of_a_row(to_courier: Writing, sandbox: Sandbox) -> None:
-    sandbox.faults.add(Fault("/inbound", Answer(403, {"message": "Not for ada@example.com"})))
+    sandbox.faults.add(Fault("/inbound", Answer(403, {"message": "Not for ada@example.com"}), times=None))
 
     written = to_courier(records("events", EVENT), fails=True, on_invalid_record="skip")
 
@@ -466,19 +491,43 @@ def test_a_row_of_a_stream_that_is_not_in_the_catalog_is_told(write: Writing) ->
     ]
 
 
-def test_a_stream_without_mapping_is_told_with_its_name(to_courier: Writing, sandbox: Sandbox) -> None:
-    lines = [record("events", EVENT), state(1), record("orders", {"id": 1, "email": "ada@example.com"})]
+@pytest.mark.parametrize(
+    "row",
+    [{"id": 1, "email": "ada@example.com"}, {"id": 1, "type": "VIP"}, {"id": 1, "type": None}, {"type": ["track"]}],
+)
+def test_a_stream_without_mapping_is_told_with_its_name(row: Any, to_courier: Writing) -> None:
+    lines = [record("events", EVENT), state(1), record("orders", row)]
 
     written = to_courier(lines, of=["events", "orders"], fails=True, on_invalid_record="skip")
 
     assert written.errors == [
         (
             "config_error",
-            "The rows of stream orders have no `type`, so they are no events: say under `streams` which call they are "
-            "and which columns hold the ids, or take the stream out of the connection.",
+            "The rows of stream orders are no events, for they have no `type` such as track or identify: say under "
+            "`streams` which call they are and which columns hold the ids, or take the stream out of the connection.",
         )
     ]
     assert written.states == [state(1)]
+
+
+def test_a_mapping_of_a_stream_that_does_not_come_is_told_before_anything_is_written(
+    to_courier: Writing, sandbox: Sandbox
+) -> None:
+    mapped = ("customers", "custommers", "shop.seats", "ads")
+    mappings = [{"stream": name, "call": "identify", "userId": "id"} for name in mapped]
+    catalog = catalog_of("events", "customers", "seats")
+    catalog["streams"][2]["stream"]["namespace"] = "shop"
+
+    written = to_courier(records("events", EVENT), catalog=catalog, fails=True, streams=mappings)
+
+    assert written.errors == [
+        (
+            "config_error",
+            "`streams` maps custommers and ads, which are not in the catalog: correct the names, or take the mappings "
+            "out.",
+        )
+    ]
+    assert sandbox.calls == []
 
 
 def test_a_row_without_type_among_events_is_a_bad_row(to_courier: Writing) -> None:
@@ -487,15 +536,16 @@ def test_a_row_without_type_among_events_is_a_bad_row(to_courier: Writing) -> No
     assert written.warnings == ["1 row of stream events was rejected and left out: Event type is required (row 2)."]
 
 
-def test_a_stream_that_rudderstack_has_no_use_for_is_told_with_its_name(to_rudderstack: Writing) -> None:
-    lines = [record("events", EVENT), state(1), record("orders", {"id": 1})]
+@pytest.mark.parametrize("stream", ["orders", "support_messages", "message_info"])
+def test_a_stream_that_rudderstack_has_no_use_for_is_told_with_its_name(stream: str, to_rudderstack: Writing) -> None:
+    lines = [record("events", EVENT), state(1), record(stream, {"id": 1, "body": "Hello", "enqueued": None})]
 
-    written = to_rudderstack(lines, of=["events", "orders"], fails=True, on_invalid_record="skip")
+    written = to_rudderstack(lines, of=["events", stream], fails=True, on_invalid_record="skip")
 
     assert written.errors == [
         (
             "config_error",
-            "The rows of stream orders are no events: this destination takes the streams messages, message_info and "
+            f"The rows of stream {stream} are no events: this destination takes the streams messages, message_info and "
             "message_history of Courier, and rows with a `type` such as track or identify; take the stream out of the "
             "connection.",
         )
@@ -556,10 +606,14 @@ def test_a_source_that_failed_fails_the_pipe_when_all_it_has_read_is_delivered(
 
 
 @BOTH
-def test_many_reasons_do_not_fill_the_log(write: Writing) -> None:
-    rows = [{"type": f"kind{number}", "userId": "u"} for number in range(200)]
+def test_many_reasons_do_not_fill_the_log(write: Writing, sandbox: Sandbox) -> None:
+    for number in range(200):
+        answer = Answer(400, {"message": f"reason {number}", "type": "x"})
+        sandbox.faults.add(Fault("/inbound/segment|/v1/batch", answer, after=number))
+    # A state after each row, so that each is a batch of its own.
+    lines = [line for number in range(200) for line in (record("events", EVENT), state(number))]
 
-    written = write(records("events", *rows), on_invalid_record="skip", route="rudderstack")
+    written = write(lines, on_invalid_record="skip")
 
     assert len(written.warnings) == 51
     assert "150 rows of stream events were rejected and left out: other reasons (rows 51, 52, 53, 54, 55, …)." in (
@@ -718,7 +772,7 @@ def test_a_write_that_is_killed_and_goes_on_behind_its_last_state_is_as_good_as_
     again = started("-m destinations.courier", *words)
     out, _ = again.communicate(in_bytes(lines[lines.index(echoed[-1]) + 1 :]), timeout=60)
 
-    assert (again.returncode, out.decode().splitlines()[-1]) == (0, state(199))
+    assert (again.returncode, [line for line in out.decode().splitlines() if line in lines][-1]) == (0, state(199))
     sales = [row["event"]["event"] for row in sandbox.courier.inbound]
     assert sorted(sales) == sorted(f"E{number}" for number in range(200))
     assert {user: held["profile"] for user, held in sandbox.courier.profiles.items()} == {
@@ -742,6 +796,24 @@ def test_a_reader_that_goes_away_ends_the_write_quietly(real: tuple[Sandbox, str
     assert process.wait(timeout=30) == 1
     assert process.stderr.read() == b""
     process.stderr.close()
+
+
+@pytest.mark.parametrize("name", ["courier", "rudderstack"])
+def test_a_state_is_echoed_to_the_letter_whatever_the_output_is_said_to_be_encoded_in(
+    name: str, real: tuple[Sandbox, str], tmp_path: Path
+) -> None:
+    _, address = real
+    keys = {"courier": {"api_key": "sandbox-courier-key", "route": "segment", "api_url": address}}
+    keys["rudderstack"] = {"data_plane_url": address, "write_key": "sandbox-rudderstack-key"}
+    config = file(tmp_path, "c.json", keys[name])
+    catalog = file(tmp_path, "catalog.json", catalog_of("events"))
+    line = json.dumps(json.loads(state(1, "events ☕")), ensure_ascii=False)
+    words = ("write", "--config", config, "--catalog", catalog)
+
+    process = started(f"-m destinations.{name}", *words, env=os.environ | {"PYTHONIOENCODING": "latin-1"})
+    out, err = process.communicate(in_bytes([line]), timeout=60)
+
+    assert (process.returncode, out.decode(), err) == (0, f"{line}\n", b"")
 
 
 @pytest.mark.parametrize("name", ["courier", "rudderstack"])

@@ -9,7 +9,7 @@ import pytest
 
 from destinations.rejected import Rejected, Row
 from destinations.rudderstack import mapping
-from destinations.rudderstack.mapping import EventMapper, message_id
+from destinations.rudderstack.mapping import EventMapper, Moment, message_id
 from destinations.values import encoded, rfc3339
 from sandbox import Sandbox
 from sandbox.faults import Answer, Fault, Reset
@@ -86,6 +86,7 @@ def test_a_message_becomes_an_event_for_each_moment_it_has_reached(sandbox: Sand
         ({"status": "SENT", "sent": "2023-11-14T22:13:20Z"}, [("sent", ENQUEUED)]),
         ({"status": "SENT", "sent": "2023-11-14 23:13:20+01:00"}, [("sent", ENQUEUED)]),
         ({"status": "SENT", "sent": float(ENQUEUED)}, [("sent", ENQUEUED)]),
+        ({"status": "SENT", "sent": "  "}, [("sent", ENQUEUED)]),
     ],
 )
 def test_the_moments_of_a_message_are_those_its_row_shows(
@@ -115,6 +116,28 @@ def test_a_sync_that_reads_a_message_again_gives_its_events_the_same_ids(
 
     assert told(sandbox)[0] == told(sandbox)[1]
     assert {one["messageId"] for one in sandbox.rudderstack.events} == {"courier:m1:sent", "courier:m1:delivered"}
+
+
+def test_a_row_without_the_time_of_its_message_is_left_out_among_messages(
+    sandbox: Sandbox, to_rudderstack: Writing
+) -> None:
+    rows = [message(1, sent=ENQUEUED), message(2, sent=ENQUEUED, enqueued=None)]
+
+    written = to_rudderstack(records("messages", *rows), of=["messages"], on_invalid_record="skip")
+
+    assert [one["messageId"] for one in sandbox.rudderstack.events] == ["courier:m1:sent"]
+    assert written.warnings == ["1 row of stream messages was rejected and left out: it has no enqueued (row 2)."]
+
+
+def test_a_time_that_is_no_number_any_more_is_that_rows_fault(sandbox: Sandbox, to_rudderstack: Writing) -> None:
+    rows = [message(1, sent="9" * 5000), message(2, sent=ENQUEUED)]
+
+    written = to_rudderstack(records("messages", *rows), of=["messages"], on_invalid_record="skip")
+
+    assert [one["messageId"] for one in sandbox.rudderstack.events] == ["courier:m2:sent"]
+    assert written.warnings == [
+        "1 row of stream messages was rejected and left out: a column that tells a time holds none (row 1)."
+    ]
 
 
 def test_the_details_of_a_message_are_the_same_events_as_its_listing(sandbox: Sandbox, to_rudderstack: Writing) -> None:
@@ -184,22 +207,54 @@ def test_a_history_is_for_whom_its_message_or_its_beginning_names(sandbox: Sandb
     assert users == [("u1", None), ("bob", None), (None, "m3")]
 
 
-def test_what_is_remembered_of_a_sync_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_moments_and_the_user_of_a_message_are_remembered_whatever_comes_between(
+    sandbox: Sandbox, to_rudderstack: Writing, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(mapping, "_REMEMBERED", 10)
-    mapper = EventMapper()
-    for number in range(100):
-        for one in mapper.events_of(Row("messages", "messages", 1, message(number, sent=ENQUEUED), 0)):
-            assert mapper.is_news(one)
+    columns = {"sent": ENQUEUED, "delivered": ENQUEUED + 1, "opened": ENQUEUED + 2, "clicked": ENQUEUED + 3}
+    messages = [message(number, "CLICKED", **columns) for number in range(10)]
+    kinds = ["SENT", "DELIVERED", "OPENED", "CLICKED", "UNDELIVERABLE"]
+    history = [moment(number, kind, ENQUEUED + at) for number in range(10) for at, kind in enumerate(kinds)]
+    lines = [*records("messages", *messages), *records("message_history", *history)]
 
-    (again,) = mapper.events_of(Row("messages", "messages", 1, message(95, sent=ENQUEUED), 0))
-    (forgotten,) = mapper.events_of(Row("messages", "messages", 1, message(5, sent=ENQUEUED), 0))
+    to_rudderstack(lines, of=["messages", "message_history"])
 
-    assert (mapper.is_news(again), mapper.is_news(forgotten)) == (False, True)
+    ids = [one["messageId"] for one in sandbox.rudderstack.events]
+    assert len(ids) == len(set(ids)) == 50
+    users = {one["messageId"]: one.get("userId") for one in sandbox.rudderstack.events}
+    assert users["courier:m4:sent"] == users["courier:m4:undeliverable"] == "u1"
+
+
+def test_what_is_remembered_of_a_sync_is_bounded(
+    sandbox: Sandbox, to_rudderstack: Writing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mapping, "_REMEMBERED", 10)
+    rows = [message(number, sent=ENQUEUED) for number in range(100)]
+
+    to_rudderstack(records("messages", *rows, rows[95], rows[5]), of=["messages"])
+
+    assert [one["messageId"] for one in sandbox.rudderstack.events[100:]] == ["courier:m5:sent"]
+
+
+def test_sending_by_two_channels_at_the_same_time_is_two_events(sandbox: Sandbox, to_rudderstack: Writing) -> None:
+    by_email, by_sms = ({"id": channel, "label": "x"} for channel in ("email", "sms"))
+    history = [
+        moment(1, "SENT", ENQUEUED, channel=by_email), moment(1, "SENT", ENQUEUED, channel=by_sms),
+        moment(1, "SENT", ENQUEUED, channel=by_email), moment(1, "SENT", ENQUEUED, channel=by_sms),
+        moment(1, "SENT", ENQUEUED + 1, channel={}), moment(1, "SENT", ENQUEUED + 2, channel={"id": ""}),
+    ]  # fmt: skip
+
+    to_rudderstack(records("message_history", *history), of=["message_history"])
+
+    assert [one["messageId"] for one in sandbox.rudderstack.events] == [
+        "courier:m1:sent", "courier:m1:sent:2023-11-14T22:13:20.000Z:sms",
+        "courier:m1:sent:2023-11-14T22:13:20.001Z", "courier:m1:sent:2023-11-14T22:13:20.002Z",
+    ]  # fmt: skip
 
 
 def test_a_message_id_is_never_too_long() -> None:
-    assert message_id("m" * 90, "SENT") != message_id("m" * 90, "OPENED")
-    assert max(len(message_id("m" * length, "SENT")) for length in range(200)) <= 100
+    assert message_id(Moment("m" * 90, "SENT")) != message_id(Moment("m" * 90, "OPENED"))
+    assert max(len(message_id(Moment("m" * length, "SENT"))) for length in range(200)) <= 100
 
 
 def test_a_prefix_that_a_connection_gives_its_streams_does_not_hide_them(
@@ -238,6 +293,8 @@ def test_an_event_passes_as_it_is(sandbox: Sandbox, to_rudderstack: Writing) -> 
         ({"timestamp": "T"}, {"timestamp": "T", "originalTimestamp": "T"}),
         ({"originalTimestamp": "O"}, {"originalTimestamp": "O"}),
         ({"originalTimestamp": "O", "sentAt": "S"}, {"originalTimestamp": "O", "sentAt": "S", "timestamp": "O"}),
+        ({"timestamp": "T", "sentAt": "S"}, {"originalTimestamp": "T", "sentAt": "S", "timestamp": "T"}),
+        ({"sentAt": "S"}, {"sentAt": "S", "timestamp": "S"}),
         ({"timestamp": None, "sentAt": None}, {}),
     ],
 )
@@ -250,7 +307,20 @@ def test_an_event_gets_the_id_time_and_context_it_lacks_and_keeps_its_own_time(
     times = {name: arrived[name] for name in ("timestamp", "originalTimestamp", "sentAt") if name in arrived}
     assert times == {"sentAt": "2026-03-15T12:00:00.000Z"} | expected
     assert arrived["context"] == {"library": LIBRARY, "ip": "::1"}
-    assert arrived["messageId"].startswith("row-")
+
+
+def test_a_track_without_an_id_is_known_by_its_content_and_what_may_change_something_back_is_not(
+    sandbox: Sandbox, to_rudderstack: Writing
+) -> None:
+    types = ["track", "identify", "group", "alias", "page"]
+    rows = [{"type": kind, "userId": "ada"} for kind in types]
+
+    to_rudderstack(records("events", *rows, *rows))
+
+    sent = [json.loads(call.body)["batch"] for call in sandbox.calls]
+    assert [[one.get("messageId") for one in batch] for batch in sent] == [
+        ["row-eeb6bf51930cbed3d46839aadff83951fa5b3bf4", None, None, None, None] * 2
+    ]
 
 
 def test_events_of_every_type_the_gateway_knows_pass_in_any_stream(sandbox: Sandbox, to_rudderstack: Writing) -> None:
@@ -363,12 +433,44 @@ def test_a_bad_row_fails_the_sync_when_all_before_it_is_delivered(sandbox: Sandb
     )
 
 
+@pytest.mark.parametrize("status", [400, 422])
+def test_no_value_of_a_row_is_in_what_the_gateway_is_quoted_with(
+    status: int, sandbox: Sandbox, to_rudderstack: Writing
+) -> None:
+    sandbox.faults.add(Fault("/v1/batch", Answer(status, "x" * 190 + " Ada  Lovelace"), times=None))
+    people = [event("u", traits='{"name": "Ada  Lovelace"}'), event("v")]
+
+    written = to_rudderstack(records("events", *people), fails=True)
+
+    assert f"HTTP {status}, “xxx" in written.errors[0][1]
+    assert "Ada" not in written.output
+
+
 def test_a_gateway_with_a_lower_limit_gets_smaller_batches(sandbox: Sandbox, to_rudderstack: Writing) -> None:
     sandbox.rudderstack.largest_body = 2000
 
     to_rudderstack(records("events", *[event(f"u{number}") for number in range(50)]))
 
     assert [one["userId"] for one in sandbox.rudderstack.events] == [f"u{number}" for number in range(50)]
+
+
+def test_a_gateway_that_cannot_read_the_batches_fails_the_sync_and_blames_no_row(
+    sandbox: Sandbox, to_rudderstack: Writing
+) -> None:
+    sandbox.faults.add(Fault("/v1/batch", Answer(400, "invalid json\n"), times=None))
+
+    written = to_rudderstack(
+        [*records("events", event("a"), event("b")), state(1)], fails=True, on_invalid_record="skip"
+    )
+
+    assert written.errors == [
+        (
+            "config_error",
+            "`data_plane_url` cannot read what was sent as JSON in gzip (HTTP 400, “invalid json”): check the address, "
+            "and that whatever stands before the data plane takes gzip.",
+        )
+    ]
+    assert (len(sandbox.calls), written.states, written.warnings) == (1, [], [])
 
 
 def test_a_row_that_is_rejected_here_fails_the_sync_when_all_before_it_is_delivered(
@@ -392,17 +494,19 @@ def test_a_row_that_is_rejected_here_fails_the_sync_when_all_before_it_is_delive
 @pytest.mark.parametrize(
     ("stream", "row", "reason"),
     [
-        ("events", {"type": "publish", "userId": "u"}, "Message type publish is not supported"),
+        ("events", {"type": "Ada Lovelace", "userId": "u"}, "its type is not supported"),
         ("events", {"type": "track", "userId": " "}, "request neither has anonymousId nor userId"),
         ("events", {"type": "track", "userId": "u", "context": "text"}, "context must be an object"),
         ("events", {"type": "track", "userId": {}}, "an id must be text or a whole number"),
         ("events", "text", "its data is no object"),
-        ("messages", {"status": "SENT"}, "it has no id"),
-        ("messages", {"id": "m", "status": "SENT"}, "it has a status, but no time"),
-        ("messages", {"id": "m", "sent": "yesterday"}, "a column that tells a time holds none"),
-        ("messages", {"id": "m", "sent": 10**30}, "a column that tells a time holds none"),
-        ("message_history", {"type": "SENT"}, "it has no message_id"),
-        ("message_history", {"message_id": "m"}, "it has no type"),
+        ("messages", {"enqueued": ENQUEUED, "status": "SENT"}, "id is missing"),
+        ("messages", {"enqueued": "", "id": "m", "status": "SENT"}, "it has a status, but no time"),
+        ("messages", {"enqueued": ENQUEUED, "id": "m", "sent": "yesterday"}, "a column that tells a time holds none"),
+        ("messages", {"enqueued": ENQUEUED, "id": "m", "sent": 10**30}, "a column that tells a time holds none"),
+        ("messages", {"enqueued": ENQUEUED, "id": "m", "sent": "9" * 5000}, "a column that tells a time holds none"),
+        ("messages", {"id": "m", "type": "Ada Lovelace"}, "its type is not supported"),
+        ("message_history", {"type": "SENT"}, "message_id is missing"),
+        ("message_history", {"message_id": "m"}, "type is missing"),
         ("message_history", {"message_id": "m", "type": "SENT"}, "it has no time"),
     ],
 )

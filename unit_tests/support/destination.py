@@ -44,8 +44,16 @@ class Ran:
 
     @property
     def warnings(self) -> list[str]:
+        return self._logs("WARN")
+
+    @property
+    def notes(self) -> list[str]:
+        """What was logged that is no warning."""
+        return self._logs("INFO")
+
+    def _logs(self, level: str) -> list[str]:
         logs = [message["log"] for message in self.messages if message["type"] == "LOG"]
-        return [log["message"] for log in logs if log["level"] == "WARN"]
+        return [log["message"] for log in logs if log["level"] == level]
 
     @property
     def status(self) -> tuple[str, str | None]:
