@@ -90,17 +90,17 @@ class Sandbox:
         """Answers and records a request; raises BrokenOff when a fault leaves it without any answer."""
         if request.path == RECEIVED:
             return json_reply({"events": self.rudderstack.events})
-        at = self.clock()
-        status = 0
-        try:
-            with self._one_at_a_time:
+        with self._one_at_a_time:
+            at = self.clock()
+            status = 0
+            try:
                 reply = self.faults.strike(request, self._vendor(request.path).answer(request))
-            status = reply.status
-            return reply
-        finally:
-            self.calls.append(
-                Call(at, request.method, request.path, request.query, status, request.headers, _body(request))
-            )
+                status = reply.status
+                return reply
+            finally:
+                self.calls.append(
+                    Call(at, request.method, request.path, request.query, status, request.headers, _body(request))
+                )
 
     def _vendor(self, path: str) -> Vendor:
         return next((vendor for vendor in self._vendors if vendor.serves(path)), self._iterable_api)

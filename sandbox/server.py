@@ -35,7 +35,7 @@ def serve(sandbox: Sandbox, port: int = 0) -> Iterator[str]:
 class Server(ThreadingHTTPServer):
     """Knows its open connections, so that stopping ends idle and stalled ones too."""
 
-    daemon_threads = True
+    daemon_threads = False  # so that none is left when it has stopped
     request_queue_size = 128
 
     def __init__(self, sandbox: Sandbox, port: int) -> None:
@@ -45,9 +45,9 @@ class Server(ThreadingHTTPServer):
 
     def stop(self) -> None:
         self.shutdown()
-        self.server_close()
         for connection in tuple(self._open):
             _hang_up(connection)
+        self.server_close()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._open.add(request)

@@ -3,6 +3,8 @@
 import copy
 import functools
 import gc
+import os
+import signal
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -12,6 +14,7 @@ from unittest import mock
 import pytest
 from airbyte_cdk.sources.declarative import concurrent_declarative_source
 from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
+from airbyte_cdk.utils.constants import ENV_REQUEST_CACHE_PATH
 from pyrate_limiter.abstracts import BucketFactory
 
 import source_messaging_runner as runner
@@ -47,10 +50,18 @@ def _no_tidying_of_budgets() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _secrets_forgotten() -> Iterator[None]:
-    """The framework masks the secrets of the last configuration; a test's short ones would mask words of the next."""
+def _nothing_left_to_the_next_test() -> Iterator[None]:
+    """A sync is meant for a process of its own.
+
+    The framework masks the secrets of the last configuration, and a test's short ones would mask words of the next; it
+    tells child processes of a folder that is gone; and the components take SIGTERM over.
+    """
+    os.environ.pop(ENV_REQUEST_CACHE_PATH, None)
+    before = signal.getsignal(signal.SIGTERM)
     yield
     update_secrets([])
+    os.environ.pop(ENV_REQUEST_CACHE_PATH, None)
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture

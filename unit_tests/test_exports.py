@@ -4,6 +4,9 @@ The oracle of every test is what the sandbox holds: delivered rows, keyed, equal
 are held, unless the test says why not.
 """
 
+import logging
+import re
+import threading
 from datetime import datetime, timedelta
 from typing import Any
 from unittest import mock
@@ -301,11 +304,29 @@ def test_a_row_without_a_cursor_is_kept_and_reported(sandbox: Sandbox, sync: Syn
     assert [line for line in synced.logs if "1 have no readable `createdAt`; all of them are kept." in line]
 
 
-def test_a_waiting_stream_gives_a_sign_of_life(a_row_a_day: Sandbox, sync: Syncing, request: Any) -> None:
-    request.getfixturevalue("impatient")
-    a_row_a_day.faults.add(Fault(EXPORT, Stall(rows=2)))
+def test_a_waiting_stream_gives_a_sign_of_life(a_row_a_day: Sandbox, sync: Syncing) -> None:
+    answer, said = a_row_a_day.answer, threading.Event()
 
-    with mock.patch("components.SECONDS_BETWEEN_LIFE_SIGNS", 0.05):
-        synced = sync("email_send")
+    def answer_late(request: Any) -> Any:
+        if request.path.endswith("data.json"):
+            said.wait(60)
+        return answer(request)
 
-    assert "email_send: waiting for 2026-01-01 00:00:00 – 2026-01-31 00:00:00 for 0 s now." in synced.logs
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if ": waiting for" in record.getMessage():
+                said.set()
+
+    listener = Listener()
+    logging.getLogger("airbyte").addHandler(listener)
+    try:
+        with (
+            mock.patch("components.SECONDS_BETWEEN_LIFE_SIGNS", 0.05),
+            mock.patch.object(a_row_a_day, "answer", answer_late),
+        ):
+            synced = sync("email_send")
+    finally:
+        logging.getLogger("airbyte").removeHandler(listener)
+
+    waiting = re.compile(r"email_send: waiting for 2026-01-01 00:00:00 – 2026-01-31 00:00:00 for \d+ s now\.")
+    assert [line for line in synced.logs if waiting.fullmatch(line)]

@@ -31,7 +31,7 @@ def sends(empty):
 @pytest.fixture
 def connection(sends):
     with serve(sends) as url:
-        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=120)
         yield connection
         connection.close()
 
@@ -190,7 +190,7 @@ def test_a_stall_ends_when_the_server_stops(sends):
     with serve(sends) as url:
         sends.faults.add(Fault("export", Stall(rows=1)))
         host, port = url.removeprefix("http://").split(":")
-        client = socket.create_connection((host, int(port)), timeout=5)
+        client = socket.create_connection((host, int(port)), timeout=120)
         client.sendall(f"GET {PATH} HTTP/1.1\r\nHost: x\r\nApi-Key: sandbox-iterable-key\r\n\r\n".encode())
         assert client.recv(10) == b"HTTP/1.1 2"
     while client.recv(65536):

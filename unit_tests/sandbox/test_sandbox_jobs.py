@@ -893,7 +893,7 @@ def test_a_request_without_a_port_gets_an_address_without_one(client, clock):
 def test_the_storage_answers_as_another_host_of_the_same_server(client, clock, jobs):
     with serve(client.sandbox) as address:
         port = urlsplit(address).port
-        api = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        api = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         body = json.dumps({"dataTypeName": "emailSend", "outputFormat": JSON_LINES, **DAY})
         api.request("POST", "/api/export/start", body, KEY)
         job_id = json.loads(api.getresponse().read())["jobId"]
@@ -902,7 +902,7 @@ def test_the_storage_answers_as_another_host_of_the_same_server(client, clock, j
         first = urlsplit(json.loads(api.getresponse().read())["files"][0]["url"])
         assert first.netloc == f"localhost:{port}"
 
-        storage = http.client.HTTPConnection(first.netloc, timeout=5)
+        storage = http.client.HTTPConnection(first.netloc, timeout=120)
         storage.request("GET", f"{first.path}?{first.query}")
         response = storage.getresponse()
         content = response.read()

@@ -26,7 +26,7 @@ EXPORT = "/api/export/data.json?dataTypeName=emailSend&range=All"
 @pytest.fixture
 def connection(empty):
     with serve(empty) as url:
-        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=120)
         yield connection
         connection.close()
 
@@ -100,7 +100,7 @@ def test_a_reply_without_content_has_neither_body_nor_length(empty, connection):
 
 def test_events_written_at_the_same_time_are_all_kept(empty):
     def write(number: int) -> None:
-        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=120)
         for place in range(20):
             event = {"type": "track", "event": "e", "messageId": str(place), "properties": {}}
             headers = {"Authorization": "Bearer sandbox-courier-key"}
@@ -125,7 +125,7 @@ def test_a_stopped_server_frees_its_port_with_clients_still_connected(empty, con
     get(connection, "/api/lists")
     with serve(empty) as url:
         port = int(url.rpartition(":")[2])
-        idle = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        idle = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         get(idle, "/api/lists")
     with serve(empty, port) as again:
         assert again == url
@@ -139,7 +139,7 @@ def test_a_large_export_is_streamed_in_flat_memory(empty):
     for event in empty.iterable.events["emailSend"]:
         assert event.line  # encoded once, and kept
     with serve(empty) as url:
-        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=120)
         tracemalloc.start()
         connection.request("GET", EXPORT, headers=KEY)
         response = connection.getresponse()
@@ -186,17 +186,17 @@ def test_the_command_says_where_it_listens_and_serves_until_it_is_stopped():
             assert process.stderr is not None
             line = process.stdout.readline()
             assert line.startswith("Sandbox listening on http://127.0.0.1:")
-            connection = http.client.HTTPConnection(line.split("http://")[1].strip(), timeout=5)
+            connection = http.client.HTTPConnection(line.split("http://")[1].strip(), timeout=120)
             assert [get(connection, "/api/users/getFields")[0].status for _ in range(5)] == [200] * 5
             process.send_signal(number)
-            assert process.wait(5) == 0
+            assert process.wait(120) == 0
             assert process.stderr.read() == ""
             connection.close()
 
 
 def test_the_command_tells_the_keys_and_where_to_look():
     with start("--help") as process:
-        out, err = process.communicate(timeout=5)
+        out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
     told = ["sandbox-iterable-key", "sandbox-courier-key", "sandbox-rudderstack-key", "/sandbox/rudderstack/events"]
     assert [text for text in told if text in out] == told
@@ -206,6 +206,6 @@ def test_the_command_says_in_one_sentence_that_a_port_is_taken():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with start("--port", str(port)) as process:
-            out, err = process.communicate(timeout=5)
+            out, err = process.communicate(timeout=120)
     expected = f"The sandbox cannot listen on port {port}: Address already in use.\n"
     assert (process.returncode, out, err) == (1, "", expected)
