@@ -501,9 +501,12 @@ def test_a_process_that_is_told_to_stop_calls_its_jobs_off(
         with subprocess.Popen(
             [*runner, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
         ) as process:
-            _wait_until(lambda: any(call.path.endswith("/files") for call in sandbox.calls), process)
-            process.send_signal(number)
-            assert process.wait(30) == exit_code
+            try:
+                _wait_until(lambda: any(call.path.endswith("/files") for call in sandbox.calls), process)
+                process.send_signal(number)
+                assert process.wait(120) == exit_code
+            finally:
+                process.kill()  # or a failure would wait for it for a day
 
     assert len(sandbox.iterable.jobs.started) == 1
     assert sandbox.iterable.jobs.cancelled == [sandbox.iterable.jobs.started[0].id]
