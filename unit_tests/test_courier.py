@@ -5,12 +5,15 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 from unittest import mock
+from urllib.parse import unquote
 
 import pytest
 import requests
 
 from sandbox import Sandbox
 from sandbox.courier.seed import CREDENTIAL
+from sandbox.courier.timestamps import milliseconds
+from sandbox.courier.workspace import CourierWorkspace
 from sandbox.faults import Answer, Cut, Fault
 from sandbox.messages import json_reply
 from unit_tests.conftest import NOW, Command, Syncing
@@ -272,17 +275,26 @@ def test_lists_are_found_under_either_name(sandbox: Sandbox, sync: Syncing, key:
     assert len({row["id"] for row in synced.records["courier_lists"]}) == 25
 
 
+def everybody_met(workspace: CourierWorkspace) -> set[str]:
+    """To whom something had been sent by noon, and who belongs to something."""
+    sent = {row["recipientId"] for row in workspace.messages if row["enqueued"] <= NOON and row.get("recipientId")}
+    members = {row["member_id"] for rows in workspace.audience_members.values() for row in rows}
+    subscribers = {row["recipientId"] for rows in workspace.list_subscriptions.values() for row in rows}
+    users = {row["user_id"] for rows in workspace.tenant_users.values() for row in rows}
+    return sent | members | subscribers | users
+
+
 @pytest.mark.parametrize("unknown", ["missing", "empty"])
 def test_profiles_are_read_once_for_everybody_met(seeded: Sandbox, sync: Syncing, unknown: Any) -> None:
     seeded.courier.unknown_profile = unknown
+    met = everybody_met(seeded.courier)
 
     synced = sync("profiles")
 
-    asked = [call.path for call in seeded.calls if call.path.startswith("/profiles/")]
-    assert len(asked) == len(set(asked))
+    asked = [unquote(call.path) for call in seeded.calls if call.path.startswith("/profiles/")]
+    assert sorted(asked) == sorted(f"/profiles/{user}" for user in met)
     users = [row["user_id"] for row in synced.records["profiles"]]
-    assert sorted(users) == sorted(set(users))
-    assert set(users) <= set(seeded.courier.profiles)
+    assert sorted(users) == sorted(met & seeded.courier.profiles.keys())
     assert "crm/7 ü+ö?#%" in users
 
 
@@ -329,9 +341,12 @@ def test_runs_are_read_again_as_far_back_as_they_change(seeded: Sandbox, sync: S
 
     held_runs = {"automation_runs": seeded.courier.automation_runs, "journey_runs": seeded.courier.journey_runs}
     for stream, held in held_runs.items():
-        ids = {row["run_id"] for row in first.records[stream]}
-        assert ids <= {row["run_id"] for row in held}
-        assert len(ids) == len(first.records[stream]) > len(second.records[stream]) > 0
+        began = {row["run_id"]: milliseconds(row["created_at"]) for row in held if "created_at" in row}
+        by_now = {run: at for run, at in began.items() if at <= NOON}
+        again = [run for run, at in by_now.items() if at >= max(by_now.values()) - 7 * DAY * 1000]
+        assert sorted(row["run_id"] for row in first.records[stream]) == sorted(by_now)
+        assert sorted(row["run_id"] for row in second.records[stream]) == sorted(again)
+        assert len(by_now) > len(again) > 0
 
 
 @pytest.mark.parametrize(

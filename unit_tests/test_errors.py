@@ -1,9 +1,11 @@
 """What may pass is retried with patience; what cannot is said at once, in a sentence; one failure stays one."""
 
 import errno
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import pairwise
 from typing import Any
 from unittest import mock
 
@@ -72,7 +74,12 @@ def test_a_storm_of_429s_over_the_exports_is_waited_out_and_loses_nothing(
     synced = sync("email_send")
 
     assert delivered(synced) == held(sandbox)
-    assert set(TEN_WAITS[:9]) <= set(waits(clock))
+    asked = [call for call in sandbox.calls if re.search(EXPORT, call.path)]
+    assert [call.status for call in asked[:9]] == [429] * 9
+    assert {call.status for call in asked[9:]} == {200}
+    for wait, (refused, repeated) in zip(TEN_WAITS[:9], pairwise(asked[:10]), strict=True):
+        # Besides, a call waits for its share of the budget: for a minute at most.
+        assert wait <= round(repeated.at - refused.at, 3) < wait + 61
 
 
 def test_a_listing_whose_transfer_breaks_is_retried_and_emits_nothing_twice(

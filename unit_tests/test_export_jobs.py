@@ -99,7 +99,7 @@ def test_files_are_taken_while_the_job_runs_page_by_page_and_each_once(
     assert delivered(synced) == held(a_row_a_day)
     assert len(fetched) == len({call.path for call in fetched}) == 73
     first_over = jobs.started[0].ends_at
-    assert len([call for call in fetched if call.at < first_over]) >= 20
+    assert len([call for call in fetched if call.at < first_over]) == 25
 
 
 @pytest.mark.parametrize("page", [1, 3, 10, 25])
@@ -501,12 +501,9 @@ def test_a_process_that_is_told_to_stop_calls_its_jobs_off(
         with subprocess.Popen(
             [*runner, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
         ) as process:
-            try:
-                _wait_until(lambda: any(call.path.endswith("/files") for call in sandbox.calls), process)
-                process.send_signal(number)
-                assert process.wait(120) == exit_code
-            finally:
-                process.kill()  # or a failure would wait for it for a day
+            _wait_until(lambda: any(call.path.endswith("/files") for call in sandbox.calls), process)
+            process.send_signal(number)
+            assert process.wait(30) == exit_code
 
     assert len(sandbox.iterable.jobs.started) == 1
     assert sandbox.iterable.jobs.cancelled == [sandbox.iterable.jobs.started[0].id]

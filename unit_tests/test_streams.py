@@ -6,7 +6,7 @@ holds can be compared with all that came out.
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,10 @@ import pytest
 
 from components import snake_case
 from sandbox import Sandbox, serve
+from sandbox.courier import message_log
+from sandbox.courier.seed import CREDENTIAL
+from sandbox.courier.timestamps import DAY, iso, milliseconds
+from sandbox.courier.workspace import CourierWorkspace
 from sandbox.iterable import data_types, metrics
 from sandbox.iterable.project import IterableProject
 from sandbox.iterable.timestamps import epoch_seconds, midnight, spelt
@@ -22,24 +26,27 @@ from scripts import streams as table
 from unit_tests.conftest import NOW, Syncing
 from unit_tests.support.clock import VirtualClock
 from unit_tests.support.connector import Sync, catalog_of, run
-from unit_tests.support.invariants import Row, differences, misfits, unpacked, unusable_keys, without
+from unit_tests.support.invariants import Row, differences, leaves, misfits, unpacked, unusable_keys, without
 
 START = "2025-08-18T00:00:00Z"
 FIVE_MINUTES_AGO = "2026-03-15T11:55:00+00:00"
-MEMBERS, EVERY_MESSAGE = 30, 100
+MEMBERS = 30
+NOON = int(NOW.timestamp() * 1000)
 
 STREAMS = {
     stream.name: stream for stream in table.streams_of(table.resolve(table.MANIFEST.read_text(encoding="utf-8")))
 }
 ITERABLE = {name: stream for name, stream in STREAMS.items() if stream.group[0] == "Iterable"}
+COURIER = {name: stream for name, stream in STREAMS.items() if stream.group[0] == "Courier"}
 EXPORTS = {name: stream for name, stream in STREAMS.items() if stream.kind == "exports"}
 
 
 @dataclass
 class Whole:
-    """A sync of every stream, and the project it read."""
+    """A sync of every stream, and the project and the workspace it read."""
 
     project: IterableProject
+    workspace: CourierWorkspace
     sync: Sync
     records: dict[str, list[dict[str, Any]]]
 
@@ -60,17 +67,20 @@ def whole(discovered: Sync, tmp_path_factory: pytest.TempPathFactory) -> Whole:
             }
             sync = run(tmp_path_factory.mktemp("whole"), "read", config, catalog_of(discovered))
     assert sync.crash is None
-    return Whole(sandbox.iterable, sync, sync.records)
+    return Whole(sandbox.iterable, sandbox.courier, sync, sync.records)
 
 
 def quieten(sandbox: Sandbox) -> None:
-    """Take out today's events, since what is seen of them depends on the moment, and most of what costs a call."""
+    """Take out today's events and messages, since what is seen of them depends on the moment, and most list members,
+    since each costs calls.
+    """
     project = sandbox.iterable
     for data_type, events in project.events.items():
         if data_type != data_types.USER:
             project.events[data_type] = [event for event in events if event.at < midnight(NOW.date())]
     project.list_members = {number: members[:MEMBERS] for number, members in project.list_members.items()}
-    sandbox.courier.messages = sandbox.courier.messages[::EVERY_MESSAGE]
+    today = milliseconds(NOW.date().isoformat())
+    sandbox.courier.messages = [message for message in sandbox.courier.messages if message["enqueued"] < today]
 
 
 # --------------------------------------------------------------------------------------------- all streams
@@ -87,6 +97,10 @@ def test_every_stream_is_complete_without_an_error(whole: Whole, discovered: Syn
 
 def test_every_stream_of_iterable_has_an_expectation_here() -> None:
     assert set(ITERABLE) == {*EXPECTED, *EXPORTS, "events", "campaigns_metrics", "experiment_metrics"}
+
+
+def test_every_stream_of_courier_has_an_expectation_here() -> None:
+    assert set(COURIER) == {*EXPECTED_COURIER, *EXPECTED_BUT_FOR_CREDENTIALS}
 
 
 @pytest.mark.parametrize("stream", STREAMS)
@@ -113,15 +127,20 @@ def test_the_last_state_is_one_to_go_on_from(whole: Whole, stream: str) -> None:
 
 
 def lost_or_invented(whole: Whole, stream: str, held: Iterable[Row]) -> dict[str, Any]:
-    """Where the records of a stream and the rows of the project differ.
+    """Where the records of a stream and the rows of the project differ."""
+    return differences(*delivered_and_held(whole, stream, held))
+
+
+def delivered_and_held(whole: Whole, stream: str, held: Iterable[Row]) -> tuple[list[Row], list[Row]]:
+    """The records of a stream and the rows of the project, comparable.
 
     A null in a column is as good as none, and a field called like our own key is found as `row.<name>`.
     """
-    keys = ("event_id", "user_key")
+    keys = ("event_id", "user_key") if stream in ITERABLE else ()
     columns = STREAMS[stream].columns.keys() - {"data"}
     rows = [{name: row[name] for name in row if row[name] is not None or name not in columns} for row in held]
     delivered = [without(unpacked(record), *keys) for record in whole.records[stream]]
-    return differences(delivered, [{_as_delivered(name, keys): value for name, value in row.items()} for row in rows])
+    return [*delivered], [{_as_delivered(name, keys): value for name, value in row.items()} for row in rows]
 
 
 def _as_delivered(name: str, keys: tuple[str, ...]) -> str:
@@ -231,6 +250,121 @@ def test_every_figure_is_delivered_and_has_a_column_of_its_own(
 
     assert differences([record["data"] for record in whole.records[stream]], held) == {}
     assert {snake_case(name) for name in names} - STREAMS[stream].columns.keys() == set()
+
+
+# ------------------------------------------------------------------------------------------------- Courier
+
+
+def below(owner: str, held: Mapping[str, Sequence[Row]]) -> list[Row]:
+    """Rows with the id of what they belong to."""
+    return [{**row, owner: number} for number, rows in held.items() for row in rows]
+
+
+def published(templates: Iterable[Row]) -> list[Row]:
+    return [row for row in templates if row["version"] == "published"]
+
+
+def begun(runs: Iterable[Row]) -> list[Row]:
+    """What a listing tells of the runs of the past; one that does not say when it began is none of them."""
+    dated = [row for row in runs if row.get("created_at")]
+    return [without(row, "updated_at") for row in dated if milliseconds(row["created_at"]) <= NOON]
+
+
+def sent(workspace: CourierWorkspace) -> list[Row]:
+    """The messages, archived ones among them, as far as each has come by noon."""
+    rows = [message_log.as_of(row, NOON) for row in workspace.messages]
+    return [without(row, *message_log.HIDDEN) | {"enqueued_at": iso(row["enqueued"])} for row in rows]
+
+
+def listed(workspace: CourierWorkspace) -> list[Row]:
+    return [without(row, *message_log.DETAILS_ONLY) for row in sent(workspace)]
+
+
+def detailed(workspace: CourierWorkspace) -> list[Row]:
+    """What has expired is only listed."""
+    return [row for row in sent(workspace) if row["id"] not in workspace.expired]
+
+
+def told_of(workspace: CourierWorkspace, held: Mapping[str, Sequence[Row]]) -> list[Row]:
+    """What is kept below each message, for shorter than the message itself, in its place."""
+    assert workspace.retention_days
+    oldest = NOON - workspace.retention_days * DAY
+    return [
+        {**row, "message_id": message["id"], "message_enqueued": message["enqueued"], "position": place}
+        for message in detailed(workspace)
+        if message["enqueued"] >= oldest
+        for place, row in enumerate(held[message["id"]])
+    ]
+
+
+def profiles_met(workspace: CourierWorkspace) -> list[Row]:
+    """The profiles of everybody to whom something was sent, or who belongs to something."""
+    met = {
+        *(row.get("recipientId") for row in workspace.messages),
+        *(row["member_id"] for row in below("audience_id", workspace.audience_members)),
+        *(row["recipientId"] for row in below("list_id", workspace.list_subscriptions)),
+        *(row["user_id"] for row in below("tenant_id", workspace.tenant_users)),
+    }
+    return [{"user_id": user, **profile} for user, profile in workspace.profiles.items() if user in met]
+
+
+EXPECTED_COURIER: dict[str, Callable[[CourierWorkspace], list[Row]]] = {
+    "brands": lambda workspace: [*workspace.brands],
+    "notifications": lambda workspace: [*workspace.notifications],
+    "broadcasts": lambda workspace: [*workspace.broadcasts],
+    "routing_strategies": lambda workspace: [*workspace.routing_strategies],
+    "audiences": lambda workspace: [*workspace.audiences],
+    "courier_lists": lambda workspace: [*workspace.lists],
+    "automations": lambda workspace: published(workspace.automations),
+    "courier_journeys": lambda workspace: published(workspace.journeys),
+    "audit_events": lambda workspace: [*workspace.audit_events],
+    "preference_sections": lambda workspace: [
+        {**row, "topics": workspace.preference_topics[row["id"]]} for row in workspace.preference_sections
+    ],
+    "audience_members": lambda workspace: below("audience_id", workspace.audience_members),
+    "list_subscriptions": lambda workspace: below("list_id", workspace.list_subscriptions),
+    "preference_topics": lambda workspace: below("section_id", workspace.preference_topics),
+    "messages": listed,
+    "message_info": detailed,
+    "message_output": lambda workspace: told_of(workspace, workspace.outputs),
+    "automation_runs": lambda workspace: begun(workspace.automation_runs),
+    "journey_runs": lambda workspace: begun(workspace.journey_runs),
+}
+
+EXPECTED_BUT_FOR_CREDENTIALS: dict[str, Callable[[CourierWorkspace], list[Row]]] = {
+    "tenants": lambda workspace: [*workspace.tenants],
+    "tenant_users": lambda workspace: below("tenant_id", workspace.tenant_users),
+    "profiles": profiles_met,
+    "message_history": lambda workspace: told_of(
+        workspace, {number: [row for row in rows if row["ts"] <= NOON] for number, rows in workspace.history.items()}
+    ),
+}
+
+
+@pytest.mark.parametrize("stream", EXPECTED_COURIER)
+def test_every_field_of_every_row_of_courier_is_delivered(whole: Whole, stream: str) -> None:
+    held = EXPECTED_COURIER[stream](whole.workspace)
+
+    assert held
+    assert lost_or_invented(whole, stream, held) == {}
+
+
+@pytest.mark.parametrize("stream", EXPECTED_BUT_FOR_CREDENTIALS)
+def test_credentials_are_all_that_stays_behind(whole: Whole, stream: str) -> None:
+    delivered, held = delivered_and_held(whole, stream, EXPECTED_BUT_FOR_CREDENTIALS[stream](whole.workspace))
+    kept = [without_credentials(row) for row in held]
+
+    assert CREDENTIAL in str(held)
+    assert differences(map(filled_leaves, delivered), kept) == {}
+
+
+def without_credentials(row: Row) -> Row:
+    return {path: value for path, value in filled_leaves(row).items() if not str(value).startswith(CREDENTIAL)}
+
+
+def filled_leaves(row: Row) -> Row:
+    """Leaves without empty objects: whether one is left of what held nothing but credentials, is no promise."""
+    return {path: value for path, value in leaves(row).items() if value != "{}"}
 
 
 # --------------------------------------------------------------------------------------------------- pages

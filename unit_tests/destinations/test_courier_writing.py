@@ -1,9 +1,10 @@
 """destination-courier against the sandbox: what arrives, in which order, how often, and when a state is echoed."""
 
 import json
-from itertools import pairwise
+import threading
+from collections.abc import Callable
+from itertools import count, pairwise
 from pathlib import Path
-from threading import Lock
 from typing import Any
 from unittest import mock
 
@@ -12,11 +13,13 @@ import pytest
 from destinations.courier.destination import DestinationCourier
 from sandbox import Sandbox
 from sandbox.faults import Answer, Fault, Reset
+from sandbox.messages import Reply, Request
 from unit_tests.destinations.conftest import Writing
 from unit_tests.support.clock import VirtualClock
 from unit_tests.support.destination import catalog_of, record, records, run, state
 
 Event = dict[str, Any]
+Answering = Callable[[Request], Reply]
 
 
 def identify(user: str, /, message_id: str | None = None, **traits: Any) -> Event:
@@ -218,39 +221,55 @@ def test_order_is_kept_for_each_user_while_many_are_delivered_at_a_time(sandbox:
     assert arrived == {f"u{user}": [f"E{number}" for number in range(user, 140, 7)] for user in range(7)}
 
 
+def after_meeting(sandbox: Sandbox, number: int) -> Answering:
+    """Answers as the sandbox does, but the first so many requests only once all of them are there.
+
+    One that stays alone for a minute breaks off, and so do the others.
+    """
+    answer, meeting, arrivals = sandbox.answer, threading.Barrier(number, timeout=60), count()
+
+    def answer_after_meeting(request: Request) -> Reply:
+        if next(arrivals) < number:
+            meeting.wait()
+            threading.Event().wait(0.1)  # lets in one more than there should be; `time.sleep` stands still
+        return answer(request)
+
+    return answer_after_meeting
+
+
 class Gauge:
     """Counts how many requests are being answered at the same time, in all and for one user."""
 
-    def __init__(self, sandbox: Sandbox, clock: VirtualClock) -> None:
-        self._answer, self._clock, self._lock = sandbox.answer, clock, Lock()
+    def __init__(self, answer: Answering) -> None:
+        self._answer, self._lock = answer, threading.Lock()
         self.under_way: list[str] = []
         self.most = 0
         self.overtaken = False
 
-    def answer(self, request: Any) -> Any:
+    def answer(self, request: Request) -> Reply:
         user = json.loads(request.body)["userId"]
         with self._lock:
             self.overtaken |= user in self.under_way
             self.under_way.append(user)
             self.most = max(self.most, len(self.under_way))
-        self._clock.advance(0)  # lets other threads in
-        reply = self._answer(request)
-        with self._lock:
-            self.under_way.remove(user)
-        return reply
+        try:
+            return self._answer(request)
+        finally:
+            with self._lock:
+                self.under_way.remove(user)
 
 
-def test_no_more_rows_are_under_way_than_there_are_workers_and_never_two_of_one_user(
-    sandbox: Sandbox, to_courier: Writing, clock: VirtualClock
+def test_as_many_rows_are_under_way_as_there_are_workers_and_never_two_of_one_user(
+    sandbox: Sandbox, to_courier: Writing
 ) -> None:
-    gauge = Gauge(sandbox, clock)
+    gauge = Gauge(after_meeting(sandbox, 3))
     events = [track(f"u{number % 20}", f"E{number}") for number in range(300)]
 
     with mock.patch.object(sandbox, "answer", gauge.answer):
         to_courier(records("events", *events), num_workers=3)
 
     assert len(sandbox.courier.inbound) == 300
-    assert gauge.most <= 3
+    assert gauge.most == 3
     assert not gauge.overtaken
 
 
@@ -585,7 +604,9 @@ def test_retry_after_is_honoured(sandbox: Sandbox, to_courier: Writing, clock: V
     sandbox.faults.add(Fault("/inbound/segment", Answer(429, "Slow down", headers={"Retry-After": "90"}), times=4))
     began = clock.now()
 
-    to_courier(records("events", *[track(f"u{number}", "E") for number in range(20)]), num_workers=4)
+    # All four have asked before the first of them is told to wait.
+    with mock.patch.object(sandbox, "answer", after_meeting(sandbox, 4)):
+        to_courier(records("events", *[track(f"u{number}", "E") for number in range(20)]), num_workers=4)
 
     waited = [call.at - began for call in sandbox.calls]
     assert len(waited) == 24

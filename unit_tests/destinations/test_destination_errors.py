@@ -28,6 +28,8 @@ from unit_tests.support.destination import call, catalog_of, in_bytes, record, r
 
 ROOT = Path(__file__).parents[2]
 Config = dict[str, Any]
+PATIENCE = 120
+"""Seconds that a process may take to start and to end, however busy the machine is."""
 EVENT = {"type": "identify", "userId": "ada", "messageId": "m1", "traits": {"email": "ada@example.com"}}
 BOTH = pytest.mark.parametrize("write", ["to_courier", "to_rudderstack"], indirect=True)
 DESTINATIONS = pytest.mark.parametrize("destination", [DestinationCourier(), DestinationRudderStack()])
@@ -306,7 +308,22 @@ def test_an_address_that_no_connection_can_be_made_to_is_told_with_its_field(url
     )
 
 
-@pytest.mark.parametrize("host", ["http://localhost:9", "http://127.0.0.1:9", "http://[::1]:9"])
+def can_listen_at(address: str) -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as listener:
+            listener.bind((address, 0))
+    except OSError:
+        return False
+    return True
+
+
+# Without it the connection is not refused but impossible.
+with_ipv6 = pytest.mark.skipif(not can_listen_at("::1"), reason="this machine has no IPv6 loopback")
+
+
+@pytest.mark.parametrize(
+    "host", ["http://localhost:9", "http://127.0.0.1:9", pytest.param("http://[::1]:9", marks=with_ipv6)]
+)
 def test_plain_http_is_for_this_machine(host: str, checking: Checking) -> None:
     status, message = checking(DestinationCourier(), COURIER | {"api_url": host})
 
@@ -689,12 +706,19 @@ def file(folder: Path, name: str, content: Any) -> str:
     return str(path)
 
 
+def sent_by_now(sandbox: Sandbox) -> set[str]:
+    """The ids of the events for all messages that have been sent by now."""
+    now = sandbox.courier.now
+    return {f"courier:{row['id']}:sent" for row in sandbox.courier.messages if 0 < (row.get("sent") or 0) <= now}
+
+
 @pytest.mark.slow
 def test_source_and_destination_make_a_plain_pipe(real: tuple[Sandbox, str], tmp_path: Path) -> None:
     sandbox, address = real
     source = file(tmp_path, "source.json", {"courier": {"api_key": "sandbox-courier-key", "api_url": address}})
     target = file(tmp_path, "target.json", {"data_plane_url": address, "write_key": "sandbox-rudderstack-key"})
     catalog = file(tmp_path, "catalog.json", catalog_of("messages"))
+    before = sent_by_now(sandbox)
 
     reading = started("source_messaging.py", "read", "--config", source, "--catalog", catalog)
     writing = subprocess.Popen(
@@ -704,18 +728,15 @@ def test_source_and_destination_make_a_plain_pipe(real: tuple[Sandbox, str], tmp
     for stream in (reading.stdout, reading.stdin):
         assert stream is not None
         stream.close()
-    out, err = writing.communicate(timeout=120)
+    out, err = writing.communicate(timeout=PATIENCE)
     assert reading.stderr is not None
     assert (reading.stderr.read(), err) == (b"", b"")
     reading.stderr.close()
-    assert (reading.wait(timeout=30), writing.returncode) == (0, 0), out
+    assert (reading.wait(timeout=PATIENCE), writing.returncode) == (0, 0), out
 
-    shown = [row for row in sandbox.courier.messages if row["enqueued"] <= sandbox.courier.now and row.get("sent")]
-    sent = [one for one in sandbox.rudderstack.events if one["event"] == "Message Sent"]
-    assert {f"courier:{row['id']}:sent" for row in shown if row["sent"] <= sandbox.courier.now} >= {
-        one["messageId"] for one in sent
-    }
-    assert len(sent) > 50
+    sent = {one["messageId"] for one in sandbox.rudderstack.events if one["event"] == "Message Sent"}
+    # More may be sent while the pipe runs.
+    assert before <= sent <= sent_by_now(sandbox)
     assert len({one["messageId"] for one in sandbox.rudderstack.events}) == len(sandbox.rudderstack.events)
     assert json.loads(out.splitlines()[-1])["type"] == "STATE"
     assert b"@" not in out
@@ -730,7 +751,9 @@ def test_a_signal_ends_a_write_at_once_and_echoes_nothing_that_was_not_accepted(
     config = file(tmp_path, "c.json", {"api_key": "sandbox-courier-key", "route": "segment", "api_url": address})
     catalog = file(tmp_path, "catalog.json", catalog_of("events"))
     if waiting_for == "vendor":
-        sandbox.faults.add(Fault("/inbound", Answer(503), after=1, times=None))
+        # The longest wait that is not told in the log, so that nothing is asked again while the signal is on its way.
+        later = Answer(503, headers={"Retry-After": "5"})
+        sandbox.faults.add(Fault("/inbound", later, after=1, times=None))
     process = started("-m destinations.courier", "write", "--config", config, "--catalog", catalog)
     assert process.stdin is not None
     assert process.stdout is not None
@@ -738,10 +761,12 @@ def test_a_signal_ends_a_write_at_once_and_echoes_nothing_that_was_not_accepted(
     process.stdin.flush()
     first = process.stdout.readline().decode().rstrip()
 
+    asked = len(sandbox.calls)
     process.send_signal(number)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=PATIENCE)
 
     assert first == state(1)
+    assert len(sandbox.calls) <= asked + 1  # what was about to be asked
     assert (process.returncode, out, err) == (128 + number, b"", b"")
 
 
@@ -770,7 +795,7 @@ def test_a_write_that_is_killed_and_goes_on_behind_its_last_state_is_as_good_as_
     rest, _ = killed.communicate()
     echoed = [line for line in rest.decode().splitlines() if line in lines] or [state(19)]
     again = started("-m destinations.courier", *words)
-    out, _ = again.communicate(in_bytes(lines[lines.index(echoed[-1]) + 1 :]), timeout=60)
+    out, _ = again.communicate(in_bytes(lines[lines.index(echoed[-1]) + 1 :]), timeout=PATIENCE)
 
     assert (again.returncode, [line for line in out.decode().splitlines() if line in lines][-1]) == (0, state(199))
     sales = [row["event"]["event"] for row in sandbox.courier.inbound]
@@ -793,7 +818,7 @@ def test_a_reader_that_goes_away_ends_the_write_quietly(real: tuple[Sandbox, str
     process.stdin.write(in_bytes([record("events", EVENT), state(1)]))
     process.stdin.close()
 
-    assert process.wait(timeout=30) == 1
+    assert process.wait(timeout=PATIENCE) == 1
     assert process.stderr.read() == b""
     process.stderr.close()
 
@@ -811,7 +836,7 @@ def test_a_state_is_echoed_to_the_letter_whatever_the_output_is_said_to_be_encod
     words = ("write", "--config", config, "--catalog", catalog)
 
     process = started(f"-m destinations.{name}", *words, env=os.environ | {"PYTHONIOENCODING": "latin-1"})
-    out, err = process.communicate(in_bytes([line]), timeout=60)
+    out, err = process.communicate(in_bytes([line]), timeout=PATIENCE)
 
     assert (process.returncode, out.decode(), err) == (0, f"{line}\n", b"")
 
@@ -819,7 +844,7 @@ def test_a_state_is_echoed_to_the_letter_whatever_the_output_is_said_to_be_encod
 @pytest.mark.parametrize("name", ["courier", "rudderstack"])
 def test_the_command_runs_as_a_module(name: str) -> None:
     process = started(f"-m destinations.{name}", "spec", env=os.environ | {"PYTHONPATH": str(ROOT)})
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
 
     assert (process.returncode, err) == (0, b"")
     assert json.loads(out)["type"] == "SPEC"
