@@ -1433,14 +1433,24 @@ def parse_line(line: bytes) -> Row | None:
 
 
 _DIGITS_AS_ZEROS = bytes(ord("0") if chr(byte).isdecimal() else ord(" ") for byte in range(256))
+_LONG_RUN = b"0" * 19
+_BEFORE_A_NUMBER = frozenset(b":,[- \t\r\n")
 
 
 def _may_hold_long_integer(text: bytes) -> bool:
-    """Whether 19 digits stand in a row: the fast parser would turn such an integer into a float and say nothing.
+    """Whether 19 digits in a row may be a number: the fast parser would make a float of such an integer, silently.
 
-    A pattern would take fifteen times as long.
+    Ids in hexadecimal often have so many; they stand behind a quote or a letter. A pattern would take fifteen times as
+    long.
     """
-    return b"0" * 19 in text.translate(_DIGITS_AS_ZEROS)
+    zeros = text.translate(_DIGITS_AS_ZEROS)
+    place = zeros.find(_LONG_RUN)
+    while place >= 0:
+        if place == 0 or text[place - 1] in _BEFORE_A_NUMBER:
+            return True
+        end = zeros.find(b" ", place)
+        place = -1 if end < 0 else zeros.find(_LONG_RUN, end)
+    return False
 
 
 def _integer_or_text(digits: str) -> int | str:

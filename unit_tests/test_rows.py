@@ -23,7 +23,9 @@ from components import (
     TextLines,
     UserKey,
     WindowPace,
+    _may_hold_long_integer,
     instant,
+    parse_line,
     retry_after,
     rfc3339,
     snake_case,
@@ -453,6 +455,37 @@ def test_named_values_are_found_wrapped_or_not_as_texts_or_as_objects(body: Any,
     hook = NamedValues(field_paths=[["params", "names"], ["names"]], name_field="name", value_field="type")
 
     assert list(hook.extract_records(reply(body))) == records
+
+
+@given(
+    st.lists(
+        st.integers(-(10**22), 10**22) | st.floats(allow_nan=False, allow_infinity=False) | st.text("0123456789ae -")
+    ),
+    st.sampled_from(["", " ", "\n"]),
+)
+@settings(max_examples=500, deadline=None)
+def test_no_long_integer_is_rounded_wherever_it_stands(values: list[Any], blank: str) -> None:
+    line = json.dumps({"x": values, "y": values[0] if values else 0}, separators=(f",{blank}", f":{blank}")).encode()
+
+    parsed = parse_line(line)
+
+    assert parsed is not None
+    assert [value if isinstance(value, str) else repr(value) for value in parsed["x"]] == [
+        value
+        if isinstance(value, str)
+        else repr(value)
+        if isinstance(value, float) or -(2**63) <= value < 2**64
+        else str(value)
+        for value in values
+    ]
+
+
+@pytest.mark.parametrize("run", ["1234567890123456789", "9" * 40])
+def test_digits_of_an_id_are_no_number(run: str) -> None:
+    for text in (f'{{"messageId":"{run}"}}', f'{{"messageId":"ab{run}cd","n":1}}', f"{run[:18]}"):
+        assert not _may_hold_long_integer(text.encode())
+    for text in (run, f'{{"n":{run}}}', f"[1, -{run}]", f'{{"id":"ab{run}cd","n":\t{run}}}'):
+        assert _may_hold_long_integer(text.encode())
 
 
 @pytest.mark.parametrize(
