@@ -77,7 +77,8 @@ METHOD: Final = """\
 - Rates and ratios are of CPU time, the system's included, over the whole run of a process, its start included; so a
   peer that sleeps loses nothing. Where a peer is slow it reads fewer rows, enough for its start to matter little.
 - The floor parses the same lines with orjson, serialises them again and writes them. The framework alone is handed rows
-  that are ready, and brings them from its worker to the output: as much as a source can do that leaves it as it is.
+  that are ready, and brings them from its worker to the output. Both together, the one after the other, are the least
+  that a source can take which leaves the framework as it is.
 - Programs take turns, round by round; figures are medians, peaks are the highest resident memory of any run. Where
   single rounds disagree with the medians' verdict, it says how many agree.
 - The listing beside `messages` is the same stream without its cursor; what a sync of nothing takes is left out of both.

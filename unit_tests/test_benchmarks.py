@@ -353,18 +353,25 @@ def test_a_reading_is_judged_by_the_connector_it_replaces_and_shown_beside_the_o
     assert line_of(reading, peers, ours=15.0).met is False
 
 
-@pytest.mark.parametrize(("ours", "alone", "met"), [(4.0, 4.1, None), (4.0, 4.0, True), (4.1, 4.0, False)])
-def test_a_rate_is_asked_of_machines_on_which_the_framework_alone_reaches_it(
-    ours: float, alone: float, met: bool | None
+@pytest.mark.parametrize(
+    ("ours", "alone", "parsed", "met"),
+    [(4.0, 4.0, 0.1, None), (4.0, 3.0, 1.0, True), (4.1, 3.0, 1.0, False), (4.1, 1.0, 0.5, False)],
+)
+def test_a_rate_is_asked_of_machines_on_which_the_framework_after_the_floor_reaches_it(
+    ours: float, alone: float, parsed: float, met: bool | None
 ) -> None:
     figures = {
         source_of("users", 100_000): costs(ours, rows=100_000),
         framework_of("users"): costs(alone, rows=100_000),
+        floor_of("users"): costs(parsed, rows=100_000),
     }
 
     (line,) = Rate("rate", "users", wanted=25_000).lines(Findings(figures), FULL)
 
-    assert (line.beside, line.met) == (f"the framework alone {100_000 / alone:,.0f}", met)
+    assert line.beside == (
+        f"the framework alone {100_000 / alone:,.0f}, after the floor {100_000 / (alone + parsed):,.0f}"
+    )
+    assert line.met is met
 
 
 @pytest.mark.parametrize(
