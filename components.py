@@ -408,7 +408,7 @@ class VendorErrorHandler(DefaultErrorHandler):
     def _is_data(self, response: requests.Response) -> bool:
         """Whether a reply is not somebody else's page: of a proxy, a login, a maintenance."""
         first = response.content[:64].lstrip()[:1]
-        if _is_web_page(response) or first == b"<":
+        if first == b"<":
             return False
         is_json = "json" in response.headers.get("Content-Type", "") and first in (b"{", b"[")
         return not is_json or _is_whole_json(response)
@@ -442,10 +442,6 @@ def _is_whole_json(response: requests.Response) -> bool:
         except requests.JSONDecodeError:
             return False
     return True
-
-
-def _is_web_page(response: requests.Response) -> bool:
-    return "html" in response.headers.get("Content-Type", "").lower()
 
 
 @dataclass
@@ -535,7 +531,8 @@ class ExportErrorHandler(VendorErrorHandler):
         return super()._interpret_reply(response)
 
     def _is_data(self, response: requests.Response) -> bool:
-        return not _is_web_page(response)  # what is in it, its rows will show: it is not here yet
+        # It is not here yet: what is in it, its rows will show.
+        return "html" not in response.headers.get("Content-Type", "").lower()
 
     def _interpret_failure(self, failure: Exception | None) -> ErrorResolution:
         if _broke_off(failure):
