@@ -369,6 +369,10 @@ class VendorErrorHandler(DefaultErrorHandler):
 
     max_time: int = 24 * 3600
     remedies: Mapping[str, str] = field(default_factory=dict)
+    # Without quotes, as are all fields here: the framework may run this file as a text that is no module.
+    _failures: WeakKeyDictionary[requests.PreparedRequest, int] = field(
+        init=False, repr=False, default_factory=WeakKeyDictionary
+    )
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         # Each stream has one of these, and it is built before anything is read.
@@ -404,6 +408,11 @@ class VendorErrorHandler(DefaultErrorHandler):
         remedy = self.remedies.get(str(status), "report this to the maintainers of the connector")
         # Raised here, not returned as FAIL, for which the framework would log the address and the body.
         raise VendorRefusal(status, f"The API refused {said}: {remedy}.", f"HTTP {status} for stream {self._stream}")
+
+    def _failures_with(self, response: requests.Response) -> int:
+        """How many failures a reply's request has had that are counted, this one included."""
+        failures = self._failures[response.request] = self._failures.get(response.request, 0) + 1
+        return failures
 
     def _is_data(self, response: requests.Response) -> bool:
         """Whether a reply is not somebody else's page: of a proxy, a login, a maintenance."""
@@ -458,10 +467,6 @@ class SkippingErrorHandler(VendorErrorHandler):
     skips: Mapping[str, int] = field(default_factory=dict)
     only_for: str = ""
     named_by: str = ""
-    # Without quotes, as are all fields here: the framework may run this file as a text that is no module.
-    _failures: WeakKeyDictionary[requests.PreparedRequest, int] = field(
-        init=False, repr=False, default_factory=WeakKeyDictionary
-    )
     # A counter, since several workers share the handler and `+=` may lose one of two.
     _count: Iterator[int] = field(init=False, repr=False, default_factory=lambda: itertools.count(1))
 
@@ -469,8 +474,7 @@ class SkippingErrorHandler(VendorErrorHandler):
         tries = self._tries(response)
         if tries is None:
             return super()._interpret_reply(response)
-        failures = self._failures.get(response.request, 0) + 1
-        self._failures[response.request] = failures
+        failures = self._failures_with(response)
         if failures < tries:
             return super()._interpret_reply(response)
         left_out = next(self._count)
@@ -517,16 +521,12 @@ class ExportErrorHandler(VendorErrorHandler):
 
     GATEWAY_TRIES = 5
 
-    _gave_up: WeakKeyDictionary[requests.PreparedRequest, int] = field(
-        init=False, repr=False, default_factory=WeakKeyDictionary
-    )
-
     def _interpret_reply(self, response: requests.Response) -> ErrorResolution:
         if response.status_code in (502, 504):
-            tries = self._gave_up[response.request] = self._gave_up.get(response.request, 0) + 1
-            if tries >= self.GATEWAY_TRIES:
+            failures = self._failures_with(response)
+            if failures >= self.GATEWAY_TRIES:
                 response.close()
-                reason = f"HTTP {response.status_code}, {tries} times"
+                reason = f"HTTP {response.status_code}, {failures} times"
                 return ErrorResolution(ResponseAction.SPLIT_REQUEST_WINDOW, FailureType.transient_error, reason)
         return super()._interpret_reply(response)
 
