@@ -22,13 +22,18 @@ UV = build/uv/bin/uv
 LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links
 
+# A worker for each of two cores; a file's tests stay together and share what they set up.
+TESTS = pytest --numprocesses=2 --dist=loadfile
+PYTEST = $(BIN)/python -m $(TESTS)
+
 CONFIG ?= secrets/config.json
 
 # Where this is set, each command would compile the framework anew, which takes seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-loop sync sandbox test test-313 unit-tests lint format schemas docs bench audit lock clean
+.PHONY: help demo demo-loop sync sandbox test test-fast test-all test-313 unit-tests lint format schemas docs \
+	bench audit lock clean
 
 help: ## show this list
 	@awk -F ' ## ' '/^[a-z0-9-]+:.* ## / {split($$1, t, ":"); printf "make %-9s %s\n", t[1], $$2}' Makefile
@@ -46,18 +51,25 @@ sync: $(READY) ## sync with your own key: CONFIG=… [STREAMS=a,b] [CATALOG=…]
 sandbox: $(READY) ## run the sandbox that secrets/config.example.json points to
 	@$(BIN)/python -m sandbox --port 8642 --no-budgets
 
-test: $(READY) $(PYAIRBYTE)/installed ## lint, check the types and run every test
+test: $(READY) ## before each commit: lint, check the types and run every test that needs nothing but .venv
 	@$(MAKE) --no-print-directory --jobs=2 lint unit-tests
 
+test-fast: $(READY) ## while you work: the tests that start no process and read no whole manifest
+	@$(PYTEST) -m "not slow and not environments"
+
+test-all: $(READY) $(PYAIRBYTE)/installed ## before a release: everything, other environments too; what CI runs
+	@$(MAKE) --no-print-directory lint
+	@$(PYTEST) --durations=20
+
 unit-tests: $(READY)
-	@$(BIN)/python -m pytest
+	@$(PYTEST) -m "not environments"
 
 test-313: | $(UV) ## run every test on Python 3.13, the image's, where it can be had
 	@if test -z "$(PYTHON_313)"; then echo "There is no Python 3.13 here."; else \
 		"$(PYTHON_313)" -m venv $(VENV_313) && \
 		$(UV) pip install --quiet --python $(VENV_313)/bin/python --require-hashes -r requirements/dev.lock && \
 		$(VENV_313)/bin/pip install -qq --no-input --no-build-isolation --no-deps --editable . && \
-		$(VENV_313)/bin/python -m pytest; fi
+		$(VENV_313)/bin/python -m $(TESTS) -m "not environments"; fi
 
 lint: $(READY) ## lint, and check the form and the types
 	@$(BIN)/ruff check

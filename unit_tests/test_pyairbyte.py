@@ -1,7 +1,7 @@
 """The lines of docs/pyairbyte.md load both vendors into DuckDB, and what is new when they run again.
 
-PyAirbyte has an environment of its own, which `make test` makes from requirements/pyairbyte.lock: in one with the rest
-it would hold a dozen packages back.
+PyAirbyte has an environment of its own, which `make test-all` makes from requirements/pyairbyte.lock: in one with the
+rest it would hold a dozen packages back.
 """
 
 import json
@@ -25,9 +25,10 @@ PAGE = (ROOT / "docs" / "pyairbyte.md").read_text(encoding="utf-8")
 (LINES,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.environments,
     pytest.mark.skipif(
         not PYTHON.exists() and not (os.environ.get("CI") and sys.version_info < (3, 13)),
-        reason="PyAirbyte is not there: `make test` makes its environment where there is Python 3.11 or 3.12",
+        reason="PyAirbyte is not there: `make test-all` makes its environment where there is Python 3.11 or 3.12",
     ),
 ]
 Load = Callable[[], int]
