@@ -14,6 +14,10 @@ READY = .venv/installed
 PYAIRBYTE = .venv-pyairbyte
 PYAIRBYTE_PYTHON ?= $(shell for python in python3.11 python3.12; do \
 	$$python -c '' 2>/dev/null && echo $$python && break; done)
+# dbt as well, Python 3.14 among them.
+DBT = .venv-dbt
+DBT_PYTHON ?= $(shell for python in python3.11 python3.12 python3.13; do \
+	$$python -c '' 2>/dev/null && echo $$python && break; done)
 VENV_313 = .venv313
 PYTHON_313 ?= $(shell for python in python3.13 $(HOME)/.pyenv/versions/3.13*/bin/python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && echo $$python && break; done)
@@ -33,7 +37,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-loop sync sandbox test test-fast test-all test-313 unit-tests lint format schemas docs \
-	bench audit lock clean
+	bench audit lock clean postgresql
 
 help: ## show this list
 	@awk -F ' ## ' '/^[a-z0-9-]+:.* ## / {split($$1, t, ":"); printf "make %-9s %s\n", t[1], $$2}' Makefile
@@ -57,7 +61,7 @@ test: $(READY) ## before each commit: lint, check the types and run every test t
 test-fast: $(READY) ## while you work: the tests that start no process and read no whole manifest
 	@$(PYTEST) -m "not slow and not environments"
 
-test-all: $(READY) $(PYAIRBYTE)/installed ## before a release: everything, other environments too; what CI runs
+test-all: $(READY) $(PYAIRBYTE)/installed $(DBT)/installed postgresql ## before a release: everything, other environments too; what CI runs
 	@$(MAKE) --no-print-directory lint
 	@$(PYTEST) --durations=20
 
@@ -97,10 +101,11 @@ audit: $(READY) ## look the dependencies up among known vulnerabilities (asks a 
 lock: | $(UV) ## resolve the pinned dependencies anew
 	@$(LOCK) --extra dev --extra demo --output-file requirements/dev.lock pyproject.toml
 	@$(LOCK) --extra pyairbyte --output-file requirements/pyairbyte.lock pyproject.toml
+	@$(LOCK) --output-file requirements/dbt.lock requirements/dbt.in
 	@echo uv | $(LOCK) --output-file requirements/tools.lock -
 
 clean: ## remove everything that make has made, but not what `make sync` has loaded
-	@rm -rf .venv $(PYAIRBYTE) $(VENV_313) .demo .tmp build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv $(PYAIRBYTE) $(DBT) $(VENV_313) .demo .tmp build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A .venv of another Python would end up half of each.
@@ -119,6 +124,18 @@ $(PYAIRBYTE)/installed: requirements/pyairbyte.lock | $(UV)
 		"$(PYAIRBYTE_PYTHON)" -m venv $(PYAIRBYTE) && \
 		$(UV) pip install --quiet --python $(PYAIRBYTE)/bin/python --require-hashes -r requirements/pyairbyte.lock && \
 		touch $@; fi
+
+$(DBT)/installed: requirements/dbt.lock | $(UV)
+	@if test -z "$(DBT_PYTHON)"; then echo "There is no Python 3.11 to 3.13 for dbt; its tests are skipped."; else \
+		"$(DBT_PYTHON)" -m venv $(DBT) && \
+		$(UV) pip install --quiet --python $(DBT)/bin/python --require-hashes -r requirements/dbt.lock && \
+		touch $@; fi
+
+# The server, which the tests start in a folder of their own; elsewhere than as root on Debian, install it yourself.
+postgresql:
+	@if ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && \
+		command -v apt-get >/dev/null && test "$$(id -u)" = 0; then \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends postgresql >/dev/null; fi
 
 # Installs in seconds what pip takes two minutes for.
 $(UV): requirements/tools.lock
