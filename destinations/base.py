@@ -28,6 +28,7 @@ from connector_process import read_json
 from destinations import inputs
 from destinations.inputs import Input
 from destinations.rejected import failure
+from destinations.settings import cleaned
 
 logger = logging.getLogger("airbyte")
 
@@ -108,8 +109,8 @@ class MessagingDestination(Destination):
         self.deliver(config, catalog, inputs.read(lines, catalog), echo)
 
     def _mask_secrets(self, config: Mapping[str, Any]) -> None:
-        secrets = get_secrets(self.specification, config)
-        update_secrets([secret for secret in secrets if isinstance(secret, str) and secret.strip()])
+        secrets = get_secrets(self.specification, cleaned(config))
+        update_secrets([secret for secret in secrets if isinstance(secret, str)])
 
 
 def _messages(command: Callable[[Echo], None]) -> Iterator[AirbyteMessage]:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from destinations.rejected import failure
-from destinations.settings import (
-    ON_INVALID_RECORD,
-    Config,
-    address_mistakes,
-    choice_mistakes,
-    number_mistakes,
-    refuse,
-    secret_mistakes,
-)
+from destinations.settings import ON_INVALID_RECORD, Config, validated
 
 HOSTS: Final = {"US": "https://api.courier.com", "EU": "https://api.eu.courier.com"}
 ROUTES: Final = ("segment", "rudderstack", "direct")
@@ -35,8 +28,6 @@ COLUMNS: Final = {
     "timestamp": "The column of the time at which it happened",
 }
 """What a column may be mapped to. All other columns become traits (identify, group) or properties (track)."""
-
-_MAPPING_FIELDS: Final = ("stream", "call", "eventName", *COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -61,85 +52,46 @@ class CourierSettings:
 
 
 def settings_of(config: Config) -> CourierSettings:
-    """Errors: config_error with one sentence for each mistake."""
-    refuse(_mistakes(config))
+    """Errors: config_error with one sentence for each problem."""
+    valid = validated(SPECIFICATION, config, _mapping_problems)
     return CourierSettings(
-        api_key=config["api_key"],
-        address=config.get("api_url") or HOSTS[config.get("region", "US")],
-        route=config["route"],
-        skip=config.get("on_invalid_record") == "skip",
-        workers=config.get("num_workers", WORKERS),
-        mappings={entry["stream"]: _mapping(entry) for entry in config.get("streams") or []},
+        api_key=valid["api_key"],
+        address=valid.get("api_url", HOSTS[valid["region"]]),
+        route=valid["route"],
+        skip=valid["on_invalid_record"] == "skip",
+        workers=valid["num_workers"],
+        mappings={entry["stream"]: _mapping(entry) for entry in valid.get("streams", [])},
     )
 
 
 def check_mappings(settings: CourierSettings, streams: Collection[str]) -> None:
     """Errors: config_error for a mapping of a stream that does not come, whose name may be misspelt."""
     unknown = [name for name in settings.mappings if name not in streams]
-    if len(unknown) == 1:
-        raise failure(
-            f"`streams` maps {unknown[0]}, which is not in the catalog: correct the name, or take the mapping out."
-        )
     if unknown:
         raise failure(
-            f"`streams` maps {', '.join(unknown[:-1])} and {unknown[-1]}, which are not in the catalog: correct the "
-            "names, or take the mappings out."
+            f"`streams` names what is not in the catalog: {', '.join(unknown)}. Correct the name, or take the mapping "
+            "out."
         )
 
 
-def _mapping(entry: Mapping[str, Any]) -> StreamMapping:
-    columns = {name: entry[name] for name in COLUMNS if _is_filled_in(entry, name)}
-    return StreamMapping(entry["call"], columns, entry["eventName"] if _is_filled_in(entry, "eventName") else None)
+def _mapping(entry: Config) -> StreamMapping:
+    columns = {name: entry[name] for name in COLUMNS if name in entry}
+    return StreamMapping(entry["call"], columns, entry.get("eventName"))
 
 
-def _is_filled_in(entry: Mapping[str, Any], name: str) -> bool:
-    """Whether there is more than blanks; what is no text is told as such elsewhere."""
-    value = entry.get(name)
-    return bool(value.strip() if isinstance(value, str) else value)
-
-
-def _mistakes(config: Config) -> Iterator[str]:
-    yield from secret_mistakes(config, "api_key", "a key of the Courier workspace that is to receive the events")
-    yield from choice_mistakes(config, "region", tuple(HOSTS))
-    if "route" not in config:
-        yield f"Fill in `route`: {', '.join(ROUTES[:-1])} or {ROUTES[-1]}."
-    yield from choice_mistakes(config, "route", ROUTES)
-    yield from choice_mistakes(config, "on_invalid_record", ("fail", "skip"))
-    yield from address_mistakes(config, "api_url", needed=False)
-    yield from number_mistakes(config, "num_workers", 1, MOST_WORKERS)
-    yield from _streams_mistakes(config.get("streams"))
-
-
-def _streams_mistakes(streams: Any) -> Iterator[str]:
-    if streams is None:
-        return
-    if not isinstance(streams, list) or not all(isinstance(entry, dict) for entry in streams):
-        yield "`streams` must be a list of mappings, each an object with `stream` and `call`."
-        return
-    for place, entry in enumerate(streams, start=1):
-        yield from _entry_mistakes(f"`streams`, entry {place}:", entry)
-    names = [str(entry.get("stream")) for entry in streams]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield f"`streams` maps the stream {name} more than once."
-
-
-def _entry_mistakes(where: str, entry: Mapping[str, Any]) -> Iterator[str]:
-    call = entry.get("call")
-    if not isinstance(entry.get("stream"), str) or not _is_filled_in(entry, "stream"):
-        yield f"{where} `stream` must name a stream."
-    if call not in CALLS:
-        yield f"{where} `call` must be identify, track or group."
-    for name in entry:
-        if name not in _MAPPING_FIELDS:
-            yield f"{where} there is no field `{name}`; there are {', '.join(_MAPPING_FIELDS)}."
-        elif name not in ("stream", "call") and entry[name] is not None and not isinstance(entry[name], str):
-            yield f"{where} `{name}` must be a text."
-    if not (_is_filled_in(entry, "userId") or _is_filled_in(entry, "anonymousId")):
-        yield f"{where} name the column of `userId`, of `anonymousId`, or of both."
-    if call == "track" and not (_is_filled_in(entry, "event") or _is_filled_in(entry, "eventName")):
-        yield f"{where} name the column of `event`, or give all rows one `eventName`."
-    if call == "group" and not _is_filled_in(entry, "groupId"):
-        yield f"{where} name the column of `groupId`."
+def _mapping_problems(config: Config) -> Iterator[str]:
+    entries = config.get("streams", [])
+    for place, entry in enumerate(entries):
+        where = f"`streams.{place}`: name the column of"
+        if not {"userId", "anonymousId"} & entry.keys():
+            yield f"{where} `userId`, of `anonymousId`, or of both."
+        if entry["call"] == "track" and not {"event", "eventName"} & entry.keys():
+            yield f"{where} `event`, or give all rows one `eventName`."
+        if entry["call"] == "group" and "groupId" not in entry:
+            yield f"{where} `groupId`."
+    for name, count in Counter(entry["stream"] for entry in entries).items():
+        if count > 1:
+            yield f"`streams` maps the stream {name} more than once."
 
 
 def _text(title: str, **more: Any) -> dict[str, Any]:
@@ -182,6 +134,7 @@ SPECIFICATION: Final[dict[str, Any]] = {
             "items": {
                 "type": "object",
                 "required": ["stream", "call"],
+                "additionalProperties": False,
                 "properties": {
                     "stream": _text("Stream", order=0),
                     "call": _text("Call", enum=list(CALLS), order=1),
@@ -196,7 +149,8 @@ SPECIFICATION: Final[dict[str, Any]] = {
             },
         },
         "api_url": _text(
-            "Other address",
+            "Address of the API",
+            format="uri",
             description="Another host than the region's, such as a gateway. Plain http for this machine only.",
             airbyte_hidden=True,
             order=5,

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from destinations.settings import (
-    ON_INVALID_RECORD,
-    Config,
-    address_mistakes,
-    choice_mistakes,
-    refuse,
-    secret_mistakes,
-)
+from destinations.settings import ON_INVALID_RECORD, Config, validated
 
 
 @dataclass(frozen=True)
@@ -26,21 +18,9 @@ class RudderStackSettings:
 
 
 def settings_of(config: Config) -> RudderStackSettings:
-    """Errors: config_error with one sentence for each mistake."""
-    refuse(_mistakes(config))
-    return RudderStackSettings(
-        data_plane_url=config["data_plane_url"],
-        write_key=config["write_key"],
-        skip=config.get("on_invalid_record") == "skip",
-    )
-
-
-def _mistakes(config: Config) -> Iterator[str]:
-    yield from address_mistakes(config, "data_plane_url", needed=True)
-    yield from secret_mistakes(
-        config, "write_key", "the write key of the RudderStack source that is to receive the events"
-    )
-    yield from choice_mistakes(config, "on_invalid_record", ("fail", "skip"))
+    """Errors: config_error with one sentence for each problem."""
+    valid = validated(SPECIFICATION, config)
+    return RudderStackSettings(valid["data_plane_url"], valid["write_key"], valid["on_invalid_record"] == "skip")
 
 
 SPECIFICATION: Final[dict[str, Any]] = {
@@ -52,8 +32,10 @@ SPECIFICATION: Final[dict[str, Any]] = {
     "properties": {
         "data_plane_url": {
             "type": "string",
+            "format": "uri",
             "title": "Data plane URL",
-            "description": "As RudderStack shows it, such as https://example.dataplane.rudderstack.com.",
+            "description": "As RudderStack shows it on the page of a connection.",
+            "examples": ["https://example.dataplane.rudderstack.com"],
             "order": 0,
         },
         "write_key": {

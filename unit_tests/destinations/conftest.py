@@ -11,6 +11,7 @@ from destinations.courier.destination import DestinationCourier
 from destinations.rudderstack.destination import DestinationRudderStack
 from unit_tests.support.destination import Message, Ran, catalog_of, run
 
+ROOT = Path(__file__).parents[2]
 Writing = Callable[..., Ran]
 
 KEYS = ("sandbox-courier-key", "sandbox-rudderstack-key")

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,9 @@ from destinations.courier.destination import DestinationCourier
 from destinations.rudderstack.destination import DestinationRudderStack
 from sandbox import Sandbox, serve
 from sandbox.faults import Answer, Fault, Reset
-from unit_tests.destinations.conftest import Writing
+from unit_tests.destinations.conftest import ROOT, Writing
 from unit_tests.support.destination import call, catalog_of, in_bytes, record, records, run, state
 
-ROOT = Path(__file__).parents[2]
 Config = dict[str, Any]
 PATIENCE = 120
 """Seconds that a process may take to start and to end, however busy the machine is."""
@@ -192,72 +191,62 @@ URL_RULE = (
     "must be an address that starts with https://, without a query; plain http is accepted for this machine only "
     "(http://127.0.0.1:…)."
 )
+KEY_RULE = "holds blanks or characters that no key has: copy it again."
 FIELDS = "stream, call, eventName, userId, anonymousId, event, groupId, messageId, timestamp"
+
+
+def mapping(**fields: Any) -> Config:
+    return {"streams": [{"stream": "s", "call": "identify", "userId": "u"} | fields]}
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"api_key": None}, "Fill in `api_key`: a key of the Courier workspace that is to receive the events."),
-        ({"api_key": " "}, "Fill in `api_key`: a key of the Courier workspace that is to receive the events."),
-        ({"api_key": "a\nb"}, "`api_key` holds blanks or characters that no key has: copy it again."),
-        ({"api_key": "clé"}, "`api_key` holds blanks or characters that no key has: copy it again."),
+        ({"api_key": None}, "Fill in `api_key`."),
+        ({"api_key": " \n"}, "Fill in `api_key`."),
+        ({"api_key": 5}, "`api_key` must be a text."),
+        ({"api_key": "a\nb"}, f"`api_key` {KEY_RULE}"),
+        ({"api_key": "clé"}, f"`api_key` {KEY_RULE}"),
         ({"region": "AP"}, "`region` must be US or EU."),
         ({"route": "post"}, "`route` must be segment, rudderstack or direct."),
         ({"on_invalid_record": "ignore"}, "`on_invalid_record` must be fail or skip."),
         ({"num_workers": 0}, "`num_workers` must be a whole number from 1 to 64."),
         ({"num_workers": True}, "`num_workers` must be a whole number from 1 to 64."),
+        ({"num_workers": 5.5}, "`num_workers` must be a whole number from 1 to 64."),
+        ({"num_workers": "5"}, "`num_workers` must be a whole number from 1 to 64."),
+        ({"api_url": 5}, f"`api_url` {URL_RULE}"),
         ({"api_url": "http://api.courier.com"}, f"`api_url` {URL_RULE}"),
         ({"api_url": "https://user:pass@x.example"}, f"`api_url` {URL_RULE}"),
         ({"api_url": "https://x.example?a=1"}, f"`api_url` {URL_RULE}"),
+        ({"api_url": "https://x y.example"}, f"`api_url` {URL_RULE}"),
         ({"api_url": "http://127.0.0.1.x.example"}, f"`api_url` {URL_RULE}"),
         ({"api_url": "https://x:99999"}, f"`api_url` {URL_RULE}"),
-        ({"streams": {}}, "`streams` must be a list of mappings, each an object with `stream` and `call`."),
+        ({"streams": {}}, "`streams` must be a list."),
+        ({"streams": ["s"]}, "`streams.0` must be an object."),
+        (mapping(call="page"), "`streams.0.call` must be identify, track or group."),
+        (mapping(call=None), "Fill in `streams.0.call`: identify, track or group."),
+        (mapping(stream=" "), "Fill in `streams.0.stream`."),
+        (mapping(userId=" "), "`streams.0`: name the column of `userId`, of `anonymousId`, or of both."),
+        (mapping(call="track"), "`streams.0`: name the column of `event`, or give all rows one `eventName`."),
         (
-            {"streams": [{"stream": "s", "call": "page", "userId": "u"}]},
-            "`streams`, entry 1: `call` must be identify, track or group.",
-        ),
-        ({"streams": [{"call": "identify", "userId": "u"}]}, "`streams`, entry 1: `stream` must name a stream."),
-        (
-            {"streams": [{"stream": "s", "call": "identify"}]},
-            "`streams`, entry 1: name the column of `userId`, of `anonymousId`, or of both.",
-        ),
-        (
-            {"streams": [{"stream": "s", "call": "track", "userId": "u"}]},
-            "`streams`, entry 1: name the column of `event`, or give all rows one `eventName`.",
+            mapping(call="track", eventName=" "),
+            "`streams.0`: name the column of `event`, or give all rows one `eventName`.",
         ),
         (
-            {"streams": [{"stream": "s", "call": "track", "userId": "u", "eventName": " "}]},
-            "`streams`, entry 1: name the column of `event`, or give all rows one `eventName`.",
+            mapping(call="group", userId=" ", groupId="\t"),
+            "`streams.0`: name the column of `userId`, of `anonymousId`, or of both. `streams.0`: name the column of "
+            "`groupId`.",
+        ),
+        (mapping(user="u"), f"There is no field `streams.0.user`; there are {FIELDS}."),
+        (mapping(timestamp=1), "`streams.0.timestamp` must be a text."),
+        ({"streams": mapping()["streams"] * 2}, "`streams` maps the stream s more than once."),
+        (
+            {"region": "x", "route": None},
+            "Fill in `route`: segment, rudderstack or direct. `region` must be US or EU.",
         ),
         (
-            {"streams": [{"stream": "s", "call": "group", "userId": " ", "groupId": "\t"}]},
-            "`streams`, entry 1: name the column of `userId`, of `anonymousId`, or of both. "
-            "`streams`, entry 1: name the column of `groupId`.",
-        ),
-        (
-            {"streams": [{"stream": " ", "call": "identify", "userId": "u"}]},
-            "`streams`, entry 1: `stream` must name a stream.",
-        ),
-        (
-            {"streams": [{"stream": "s", "call": "group", "userId": "u"}]},
-            "`streams`, entry 1: name the column of `groupId`.",
-        ),
-        (
-            {"streams": [{"stream": "s", "call": "identify", "userId": "u", "user": "u"}]},
-            f"`streams`, entry 1: there is no field `user`; there are {FIELDS}.",
-        ),
-        (
-            {"streams": [{"stream": "s", "call": "identify", "userId": "u", "timestamp": 1}]},
-            "`streams`, entry 1: `timestamp` must be a text.",
-        ),
-        (
-            {"streams": [{"stream": "s", "call": "identify", "userId": "u"}] * 2},
-            "`streams` maps the stream s more than once.",
-        ),
-        (
-            {"region": "", "route": None},
-            "`region` must be US or EU. `route` must be segment, rudderstack or direct.",
+            {"api_key": "", "route": ""},
+            "Fill in `api_key`. Fill in `route`: segment, rudderstack or direct.",
         ),
     ],
 )
@@ -273,14 +262,12 @@ def test_a_mistake_in_couriers_configuration_is_told_with_its_field(
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"data_plane_url": ""}, "Fill in `data_plane_url`: an address that starts with https://."),
-        ({"data_plane_url": 3}, "Fill in `data_plane_url`: an address that starts with https://."),
+        ({"data_plane_url": ""}, "Fill in `data_plane_url`."),
+        ({"data_plane_url": 3}, f"`data_plane_url` {URL_RULE}"),
         ({"data_plane_url": "x.example"}, f"`data_plane_url` {URL_RULE}"),
         ({"data_plane_url": "http://10.0.0.1"}, f"`data_plane_url` {URL_RULE}"),
-        (
-            {"write_key": ""},
-            "Fill in `write_key`: the write key of the RudderStack source that is to receive the events.",
-        ),
+        ({"write_key": ""}, "Fill in `write_key`."),
+        ({"write_key": "a b"}, f"`write_key` {KEY_RULE}"),
         ({"on_invalid_record": True}, "`on_invalid_record` must be fail or skip."),
     ],
 )
@@ -290,12 +277,42 @@ def test_a_mistake_in_rudderstacks_configuration_is_told_with_its_field(
     assert checking(DestinationRudderStack(), RUDDERSTACK | change) == ("FAILED", sentence)
 
 
-def test_every_mistake_of_an_empty_configuration_is_told(checking: Checking) -> None:
-    assert checking(DestinationCourier(), {}) == (
-        "FAILED",
-        "Fill in `api_key`: a key of the Courier workspace that is to receive the events. "
-        "Fill in `route`: segment, rudderstack or direct.",
-    )
+@DESTINATIONS
+@pytest.mark.parametrize("empty", [None, "", " "])
+def test_blanks_around_a_key_and_fields_that_hold_nothing_do_not_matter(
+    destination: MessagingDestination, empty: Any, checking: Checking, request: pytest.FixtureRequest
+) -> None:
+    config = request.getfixturevalue(f"{destination.name}_config")
+    secret = "api_key" if destination.name == "courier" else "write_key"
+    optional = {"region", "on_invalid_record", "num_workers", "streams"} & destination.specification[
+        "properties"
+    ].keys()
+
+    padded = config | dict.fromkeys(optional, empty) | {secret: f" {config[secret]}\n"}
+
+    assert checking(destination, padded) == ("SUCCEEDED", None)
+
+
+@DESTINATIONS
+def test_a_form_with_only_the_fields_at_the_top_filled_in_can_be_saved(
+    destination: MessagingDestination, checking: Checking, request: pytest.FixtureRequest
+) -> None:
+    """A form adds the defaults, those of optional objects included, which makes it demand their required fields."""
+    config = request.getfixturevalue(f"{destination.name}_config")
+    properties = destination.specification["properties"]
+    assert [name for name, field in properties.items() if field.get("properties") and field.get("required")] == []
+
+    assert checking(destination, form_defaults(destination.specification) | config) == ("SUCCEEDED", None)
+
+
+def form_defaults(schema: Mapping[str, Any]) -> Config:
+    defaults: Config = {}
+    for name, field in schema["properties"].items():
+        if "default" in field:
+            defaults[name] = field["default"]
+        elif field["type"] == "object":
+            defaults[name] = form_defaults(field)
+    return defaults
 
 
 @pytest.mark.parametrize(
@@ -540,8 +557,7 @@ def test_a_mapping_of_a_stream_that_does_not_come_is_told_before_anything_is_wri
     assert written.errors == [
         (
             "config_error",
-            "`streams` maps custommers and ads, which are not in the catalog: correct the names, or take the mappings "
-            "out.",
+            "`streams` names what is not in the catalog: custommers, ads. Correct the name, or take the mapping out.",
         )
     ]
     assert sandbox.calls == []
