@@ -5,13 +5,14 @@ import functools
 import gc
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
+import time_machine
 from airbyte_cdk.sources.declarative import concurrent_declarative_source
 from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
 from airbyte_cdk.utils.constants import ENV_REQUEST_CACHE_PATH
@@ -20,7 +21,7 @@ from pyrate_limiter.abstracts import BucketFactory
 import source_messaging_runner as runner
 from sandbox import Sandbox, serve
 from source_messaging import GARBAGE_AFTER, load_manifest
-from unit_tests.support.clock import VirtualClock
+from unit_tests.support.clock import INSTANT, VirtualClock
 from unit_tests.support.connector import State, Sync, catalog_of, run
 from unit_tests.support.exports import Engine
 
@@ -31,6 +32,20 @@ Command = Callable[..., Sync]
 # As the command has it. Besides, Hypothesis runs code of its own in each search for garbage, and up to Python 3.11.7
 # that fails a thread that evaluates a template meanwhile: https://github.com/python/cpython/issues/106905.
 gc.set_threshold(GARBAGE_AFTER)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """Every test happens at NOW, with all its fixtures, and the Python processes that it starts begin then.
+
+    Their clocks go on from there; that of the test itself stands still, or jumps where it has a virtual one.
+    """
+    inherited = {
+        "TEST_INSTANT": str(NOW.timestamp()),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(INSTANT), os.environ.get("PYTHONPATH")))),
+    }
+    with mock.patch.dict(os.environ, inherited), time_machine.travel(NOW, tick=False):
+        return (yield)
 
 
 @pytest.fixture(scope="session", autouse=True)

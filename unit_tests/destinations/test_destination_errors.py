@@ -24,6 +24,7 @@ from destinations.rudderstack.destination import DestinationRudderStack
 from sandbox import Sandbox, serve
 from sandbox.faults import Answer, Fault, Reset
 from unit_tests.destinations.conftest import ROOT, Writing
+from unit_tests.support.clock import VirtualClock
 from unit_tests.support.destination import call, catalog_of, in_bytes, record, records, run, state
 
 Config = dict[str, Any]
@@ -41,7 +42,7 @@ def write(request: pytest.FixtureRequest) -> Writing:
 
 
 @pytest.fixture
-def checking(tmp_path: Path) -> Callable[[MessagingDestination, Any], tuple[str, str | None]]:
+def checking(tmp_path: Path, clock: VirtualClock) -> Callable[[MessagingDestination, Any], tuple[str, str | None]]:
     """The answer of `check`, whose exit code is 0 even if it fails."""
 
     def check(destination: MessagingDestination, config: Any) -> tuple[str, str | None]:

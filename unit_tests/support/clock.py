@@ -14,6 +14,9 @@ import requests
 import time_machine
 from requests.adapters import HTTPAdapter
 
+# The folder of `sitecustomize.py`, by which a Python that a test starts gets its clock from the test.
+INSTANT = Path(__file__).with_name("instant")
+
 
 class VirtualClock:
     """Stands in for the system's clock and for `time.sleep` of the whole process.

@@ -50,7 +50,7 @@ def rows_every(
 def small_sandbox() -> Sandbox:
     """A project with ten days of one e-mail an hour until just now, and a workspace with three messages."""
     sandbox = Sandbox(budgets=False, seed=False)
-    now = datetime.now(UTC).replace(tzinfo=None, microsecond=0) - timedelta(minutes=10)
+    now = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=10)
     sandbox.iterable.lists = [{"id": 7, "name": "VIP"}]
     sandbox.iterable.add_events("emailSend", rows_every(timedelta(hours=1), now - timedelta(days=10), now))
     sandbox.courier.messages = [{"id": f"1-{number}", "enqueued": 1_750_000_000_000 + number} for number in range(3)]

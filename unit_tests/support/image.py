@@ -19,6 +19,8 @@ from importlib import resources
 from pathlib import Path, PurePosixPath
 from string import Template
 
+from unit_tests.support.clock import INSTANT
+
 BASE = "docker.io/airbyte/source-declarative-manifest"
 CODE = PurePosixPath("/airbyte/integration_code")
 # Where platforms put a connector's input files, and start it.
@@ -221,7 +223,8 @@ class Container:
     def command(self, *words: str, directory: PurePosixPath) -> list[str]:
         mount_point = self.tree.with_name(f"{self.tree.name}-root")
         mount_point.mkdir(exist_ok=True)
-        environment = {"PATH": f"{sys.prefix}/bin:/usr/bin:/bin", **self.image.environment}
+        clock = {"PYTHONPATH": str(INSTANT), "TEST_INSTANT": os.environ["TEST_INSTANT"]}
+        environment = {"PATH": f"{sys.prefix}/bin:/usr/bin:/bin", **clock, **self.image.environment}
         pairs = [f"{name}={value}" for name, value in environment.items()]
         user = f"--userspec={AIRBYTE}" if os.geteuid() == 0 else ""
         places = [str(mount_point), str(self.tree), str(self.input), user, str(directory)]
@@ -232,6 +235,6 @@ _UNSHARE = ("unshare", "--mount") if os.geteuid() == 0 else ("unshare", "--mount
 
 
 def _lent() -> list[str]:
-    """Directories of this machine that the container shows: the system's, and those of the Python that runs this."""
+    """Directories of this machine that the container shows: the system's, those of Python, and the tests' clock."""
     python = {os.path.realpath(place) for place in (sys.prefix, sys.base_prefix)} | {sys.prefix, sys.base_prefix}
-    return [*SYSTEM, *sorted(place for place in python if not place.startswith(SYSTEM))]
+    return [*SYSTEM, str(INSTANT), *sorted(place for place in python if not place.startswith(SYSTEM))]
