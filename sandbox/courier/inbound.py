@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.courier import bodies, invoking, tenants
-from sandbox.courier.errors import bad_request, conflict
+from sandbox.courier.errors import bad_request, conflict, internal_error
 from sandbox.courier.profiles import merge_profile
 from sandbox.courier.sending import ACCEPTED, log_event, new_id
 from sandbox.courier.workspace import CourierWorkspace, Row
@@ -16,6 +16,8 @@ SEGMENT_PREFIX = "Segment-TrackEvent:"
 """Before the name of an event from Segment, in the log and where it is mapped."""
 
 TYPES = ("identify", "track", "group")
+IDS = ("userId", "anonymousId", "groupId")
+TIMES = ("timestamp", "originalTimestamp", "sentAt", "receivedAt")
 
 
 def segment(workspace: CourierWorkspace, request: Request) -> Reply:
@@ -23,6 +25,10 @@ def segment(workspace: CourierWorkspace, request: Request) -> Reply:
     event = bodies.json_object(request)
     _check(workspace, event)
     message_id = new_id(workspace)
+    if workspace.segment_checks:
+        _check_form(event)
+        if any(row["route"] == "segment" and row["messageId"] == event["messageId"] for row in workspace.inbound):
+            return json_reply({"messageId": message_id}, ACCEPTED)
 
     def effect() -> None:
         _record(workspace, "segment", event, message_id)
@@ -80,6 +86,16 @@ def _check(workspace: CourierWorkspace, event: Row) -> None:
         bodies.text(event, "event")
     if _type(event) == "group":
         bodies.text(event, "groupId")
+
+
+def _check_form(event: Row) -> None:
+    if not isinstance(event.get("messageId"), str):
+        raise internal_error()
+    for name, value in event.items():
+        if value is None and name not in IDS:
+            raise bad_request(f"{name} must not be null")
+        if name in IDS + TIMES and not isinstance(value, str | None):
+            raise bad_request(f"{name} must be a string")
 
 
 def _record(workspace: CourierWorkspace, route: str, event: Row, message_id: str) -> None:

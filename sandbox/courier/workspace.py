@@ -36,6 +36,8 @@ class CourierWorkspace:
         `{"status":"SUCCESS"}` or in 204.
     inbound_checks: whether an event from Segment or RudderStack needs a known type and an id, else it is a 400; without
         them any object is taken, and one that says too little does nothing.
+    segment_checks: whether `/inbound/segment` wants a `messageId` of text, which it takes once, null for ids only, and
+        text for ids and times, as a public copy of its handler does; unconfirmed.
     rudderstack_says: whether `/inbound/rudderstack` answers with a message id or with `{}`.
     unknown_tenant: whether adding a user to a tenant that is not there is a 404, or creates it.
     unknown_automation: whether invoking a template that is not there is a 404, or runs.
@@ -75,6 +77,7 @@ class CourierWorkspace:
     profile_merge: Literal["shallow", "deep"] = "shallow"
     confirmation: Literal["success", "empty"] = "success"
     inbound_checks: bool = False
+    segment_checks: bool = False
     rudderstack_says: Literal["messageId", "nothing"] = "messageId"
     unknown_tenant: Literal["missing", "created"] = "missing"
     unknown_automation: Literal["missing", "run"] = "run"

@@ -404,6 +404,24 @@ def test_checked_events_pass_when_they_say_enough(ask: Ask, space: CourierWorksp
         assert ask("POST", "/inbound/segment", {**event, "anonymousId": "a"})[0] == 202
 
 
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({}, 202), ({"userId": None, "anonymousId": "a"}, 202), ({"messageId": None}, 500), ({"messageId": 5}, 500),
+        ({"userId": 5}, 400), ({"timestamp": 1714979289000}, 400), ({"context": None}, 400), ({"traits": None}, 400),
+    ],
+)  # fmt: skip
+def test_segments_handler_wants_text_and_takes_a_message_once(
+    change: dict[str, Any], status: int, ask: Ask, space: CourierWorkspace
+) -> None:
+    event = {"type": "identify", "userId": "u", "messageId": "m1"} | change
+    assert ask("POST", "/inbound/segment", event)[0] == 202
+    space.inbound.clear()
+    space.segment_checks = True
+    assert [ask("POST", "/inbound/segment", event)[0] for _ in range(2)] == [status] * 2
+    assert len(space.inbound) == (status == 202)
+
+
 def test_rudderstacks_types_are_compared_in_lower_case(ask: Ask, space: CourierWorkspace) -> None:
     ask("POST", "/inbound/rudderstack", {"type": "Track", "event": "Paid", "userId": "u"})
     assert [row["event"] for row in space.messages] == ["Paid"]
