@@ -7,10 +7,12 @@ What both share, from the command line inwards:
 
 runner.py      the command: messages out, signals, errors as one sentence
 base.py        spec, check and write on top of the CDK's Destination
+settings.py    configurations, checked against their own specification
 inputs.py      what a source writes into the pipe, as rows and states
-settings.py    what both configurations have in common
-rejected.py    rows that cannot be delivered: fail, or skip and count
+rows.py        a row, and how a row or a whole sync fails
+values.py      types, ids, times and JSON
+outcomes.py    what became of rows: delivered, skipped, rejected
 delivery.py    many rows at a time, in order for each user; a state once all before it was accepted
 http.py        calls that are repeated while that may help
-values.py      types, ids, times and JSON
+redaction.py   other people's words, made fit for a log
 """

@@ -1,4 +1,4 @@
-"""What both destinations are on top of the CDK's: how files are read, and what a command answers."""
+"""A destination on top of the CDK's: how files are read, and what a command answers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from connector_process import read_json
 from destinations import inputs
 from destinations.inputs import Input
-from destinations.rejected import failure
+from destinations.rows import failure
 from destinations.settings import cleaned
 
 logger = logging.getLogger("airbyte")
@@ -37,7 +37,7 @@ Echo = Callable[[str], None]
 
 
 class MessagingDestination(Destination):
-    """A destination whose inputs are read, and whose mistakes are said, in a way a user can act on.
+    """A destination that tells mistakes in a way a user can act on.
 
     It differs from the CDK's in this: a mistake in a file or in the configuration is one sentence that quotes nothing;
     a line that is no message fails the sync instead of being printed; states are echoed to the letter.
@@ -47,14 +47,14 @@ class MessagingDestination(Destination):
     specification: ClassVar[Mapping[str, Any]]
 
     @abstractmethod
-    def prove(self, config: Mapping[str, Any]) -> None:
-        """Tries the key, without side effects. Errors: AirbyteTracedException that says what is wrong."""
+    def check_connection(self, config: Mapping[str, Any]) -> None:
+        """Try the key, without side effects. Errors: AirbyteTracedException that says what is wrong."""
 
     @abstractmethod
     def deliver(
         self, config: Mapping[str, Any], catalog: ConfiguredAirbyteCatalog, messages: Iterable[Input], echo: Echo
     ) -> None:
-        """Delivers every row, and echoes every state once all before it was accepted.
+        """Deliver every row, and echo every state once all before it was accepted.
 
         Errors: AirbyteTracedException.
         """
@@ -69,7 +69,7 @@ class MessagingDestination(Destination):
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:  # noqa: ARG002
         self._mask_secrets(config)
         try:
-            self.prove(config)
+            self.check_connection(config)
         except AirbyteTracedException as error:
             return AirbyteConnectionStatus(status=Status.FAILED, message=error.message)
         return AirbyteConnectionStatus(status=Status.SUCCEEDED)
@@ -85,8 +85,8 @@ class MessagingDestination(Destination):
         lines = (json.dumps(AirbyteMessageSerializer.dump(message)).encode() for message in input_messages)
         yield from _messages(lambda echo: self._deliver(config, configured_catalog, lines, echo))
 
-    def answer(self, arguments: argparse.Namespace, print_line: Echo) -> None:
-        """Runs one command. Errors: AirbyteTracedException, also for files that cannot be used."""
+    def run_command(self, arguments: argparse.Namespace, print_line: Echo) -> None:
+        """Run one command. Errors: AirbyteTracedException, also for files that cannot be used."""
         if arguments.command == "spec":
             print_line(as_line(AirbyteMessage(type=Type.SPEC, spec=self.spec(logger))))
             return
@@ -100,7 +100,7 @@ class MessagingDestination(Destination):
 
     def run_cmd(self, parsed_args: argparse.Namespace) -> Iterator[AirbyteMessage]:
         """The same as the CDK's command line asks for it."""
-        yield from _messages(lambda print_line: self.answer(parsed_args, print_line))
+        yield from _messages(lambda print_line: self.run_command(parsed_args, print_line))
 
     def _deliver(
         self, config: Mapping[str, Any], catalog: ConfiguredAirbyteCatalog, lines: Iterable[bytes], echo: Echo
@@ -114,7 +114,7 @@ class MessagingDestination(Destination):
 
 
 def _messages(command: Callable[[Echo], None]) -> Iterator[AirbyteMessage]:
-    """What a command prints, then its error if it has one."""
+    """Yield what a command prints, then raise its error if it has one."""
     lines: list[str] = []
     error: Exception | None = None
     try:

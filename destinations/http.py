@@ -10,19 +10,19 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import Final
+from typing import Any, Final
 
 import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
-from requests.exceptions import ConnectTimeout, InvalidSchema, InvalidURL, ReadTimeout, SSLError
+from requests.exceptions import ConnectTimeout, InvalidSchema, InvalidURL, ProxyError, ReadTimeout, SSLError
 from urllib3.exceptions import LocationValueError, NameResolutionError
 
-from destinations.delivery import GivenUp
-from destinations.rejected import Row, failure, presentable
-from destinations.values import with_objects
+from destinations.delivery import IsCancelled
+from destinations.redaction import presentable
+from destinations.rows import Row, failure
+from destinations.settings import is_loopback
 
 logger = logging.getLogger("airbyte")
 
@@ -41,29 +41,29 @@ SLICE: Final = 5.0
 # Besides 5xx. 409 is what a copy of a request gets while the first is still being worked on.
 PASSING: Final = frozenset((408, 409, 429))
 
+_BROKEN: Final = {
+    ProxyError: "the proxy that HTTPS_PROXY or HTTP_PROXY names did not connect",
+    NameResolutionError: "the host is not known by that name",
+    SSLError: "no secure connection came about",
+    ConnectTimeout: "the connection took too long",
+    ReadTimeout: "the reply took too long",
+    ConnectionRefusedError: "the connection was refused",
+}
+"""What a broken connection is called, by the first of these that is among its causes."""
+
 Outcome = requests.Response | requests.RequestException
 """What a try has ended in."""
 
 
-class GivenUpError(Exception):
+class Cancelled(Exception):  # noqa: N818 - what has become of a call
     """The call is of no use any more: the sync has failed at an earlier row."""
-
-
-class Key(AuthBase):
-    """A key that goes with every request, whatever a .netrc file says."""
-
-    def __init__(self, authorization: str) -> None:
-        self._authorization = authorization
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._authorization
-        return request
 
 
 class Api:
     """One vendor's API behind one address. Workers share it.
 
-    name: how the vendor is called in sentences; field: the field of the configuration that holds the address.
+    name: how the vendor is called in sentences; field: the field of the configuration that holds the address;
+    authorization: the header of that name.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Api:
         name: str,
         field: str,
         address: str,
-        key: Key,
+        authorization: str,
         *,
         agent: str,
         connections: int = 1,
@@ -83,8 +83,10 @@ class Api:
         self._retries = retries
         self._lock = threading.Lock()
         self._resume_at = 0.0
+        # A proxy would look for this machine on its own.
+        self._proxies = {"no_proxy": "*"} if is_loopback(address) else {}
         self._session = requests.Session()
-        self._session.auth = key
+        self._session.auth = _header(authorization)
         self._session.headers["User-Agent"] = agent
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         adapter = HTTPAdapter(pool_maxsize=connections)
@@ -102,19 +104,19 @@ class Api:
         headers: Mapping[str, str] | None = None,
         *,
         settled: Collection[int] = (),
-        given_up: GivenUp = lambda: False,
+        is_cancelled: IsCancelled = lambda: False,
         last_resort: Callable[[], Mapping[str, str]] | None = None,
     ) -> requests.Response:
-        """The reply, once it is one that no repetition would change. path: percent-encoded, from its first slash.
+        """Return the reply, once it is one that no repetition would change.
 
-        settled: statuses that are an answer, though they usually are worth another try.
-        last_resort: the headers of one more try, when the others have ended in a 5xx.
+        path: percent-encoded, from its first slash; settled: statuses that are an answer, though they usually are
+        worth another try; last_resort: the headers of one more try, when the others have ended in a 5xx.
         Errors: transient_error when the retries are used up; config_error for an address that is none;
-        GivenUpError as soon as `given_up` says so.
+        Cancelled as soon as `is_cancelled` says so.
         """
         attempt = 0
         while True:
-            self._wait_for_all(given_up)
+            self._wait_for_all(is_cancelled)
             if attempt > self._retries and last_resort is not None:
                 headers = last_resort()
             outcome = self._try(method, path, body, headers)
@@ -126,55 +128,56 @@ class Api:
             tries_left = self._retries - attempt + (last_resort is not None and _is_servers_fault(outcome))
             if tries_left <= 0:
                 raise self._exhausted(outcome, attempt + 1)
-            self._wait(_wait(attempt, outcome), outcome, given_up)
+            self._wait(_wait(attempt, outcome), outcome, is_cancelled)
             attempt += 1
 
     def _try(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None) -> Outcome:
         try:
             return self._session.request(
-                method, self._address + path, data=body, headers=headers, timeout=TIMEOUTS, allow_redirects=False
-            )
+                method, self._address + path, data=body, headers=headers, timeout=TIMEOUTS, allow_redirects=False,
+                proxies=self._proxies,
+            )  # fmt: skip
         except (InvalidURL, InvalidSchema, LocationValueError) as error:
             raise failure(f"`{self._field}` is not an address that can be called.") from error
         except requests.RequestException as error:
             return error
 
     def _hold_all(self, seconds: float) -> None:
-        """What is too much for one worker is too much for all of them."""
+        """Let every worker wait: what is too much for one of them is too much for all."""
         with self._lock:
             self._resume_at = max(self._resume_at, time.time() + seconds)
 
-    def _wait_for_all(self, given_up: GivenUp) -> None:
-        if given_up():
-            raise GivenUpError
+    def _wait_for_all(self, is_cancelled: IsCancelled) -> None:
+        if is_cancelled():
+            raise Cancelled
         while (left := self._resume_at - time.time()) > 0:
-            _sleep(left, given_up)
+            _sleep(left, is_cancelled)
 
-    def _wait(self, seconds: float, outcome: Outcome, given_up: GivenUp) -> None:
+    def _wait(self, seconds: float, outcome: Outcome, is_cancelled: IsCancelled) -> None:
         if seconds > SLICE:
             logger.info(
                 f"{self._name} cannot take more just now ({_problem(outcome)}); trying again in {seconds:.0f} s."
             )
         until = time.time() + seconds
         while (left := until - time.time()) > 0:
-            _sleep(left, given_up)
+            _sleep(left, is_cancelled)
 
     def _exhausted(self, outcome: Outcome, tries: int) -> AirbyteTracedException:
         problem = _problem(outcome)
         if isinstance(outcome, requests.Response):
             return failure(f"{self._name} still answered {problem} after {tries} tries.", FailureType.transient_error)
-        if _has_cause(outcome, NameResolutionError):
+        if _is_unknown_host(outcome):
             return failure(f"{self._name} cannot be reached: the host in `{self._field}` is not known by that name.")
         return failure(f"{self._name} cannot be reached: {problem}, in {tries} tries.", FailureType.transient_error)
 
 
 def is_success(reply: requests.Response) -> bool:
-    """Not `reply.ok`, to which a redirect is one, too."""
-    return 200 <= reply.status_code < 300
+    """Return True for 2xx that is no page: to `reply.ok` a redirect and a proxy's sign-in page are one, too."""
+    return 200 <= reply.status_code < 300 and "html" not in reply.headers.get("Content-Type", "")
 
 
 def retry_after(reply: requests.Response) -> float | None:
-    """Seconds until the moment that `Retry-After` names; None without a readable one."""
+    """Return the seconds until the moment that `Retry-After` names; None without a readable one."""
     header = reply.headers.get("Retry-After", "").strip()
     if header.isascii() and header.isdecimal():
         return min(LONGEST_ASKED, float(header))
@@ -186,18 +189,32 @@ def retry_after(reply: requests.Response) -> float | None:
     return min(LONGEST_ASKED, max(0.0, seconds))
 
 
-def said(reply: requests.Response, rows: Iterable[Row] = ()) -> str:
-    """What a vendor says about a failed request: its `message`, else the text of the body.
+def vendor_message(reply: requests.Response, rows: Iterable[Row] = ()) -> str:
+    """Return what a vendor says about a failed request, presentable and without values of the rows that were sent.
 
-    It is presentable, and holds no value of the rows that were sent.
+    `{"message": "ada@example.com is unknown"}` → "… is unknown"; a body without `message` is quoted as its text.
     """
+    body = json_of(reply)
+    text = body.get("message") if isinstance(body, dict) else reply.text if body is None else body
+    return (presentable(text, [row.data for row in rows]) if isinstance(text, str) else "") or "no explanation given"
+
+
+def json_of(reply: requests.Response) -> Any:
+    """Return what the reply holds; None where it is no JSON."""
     try:
-        body = reply.json()
+        return reply.json()
     except ValueError:
-        body = reply.text
-    text = body.get("message") if isinstance(body, dict) else body
-    sent = [with_objects(row.data) for row in rows]
-    return (presentable(text, sent) if isinstance(text, str) else "") or "no explanation given"
+        return None
+
+
+def _header(authorization: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
+    """Return a hook that puts the key into every request, whatever a .netrc file says."""
+
+    def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = authorization
+        return request
+
+    return authorize
 
 
 def _may_pass(status: int) -> bool:
@@ -209,7 +226,7 @@ def _is_servers_fault(outcome: Outcome) -> bool:
 
 
 def _wait(attempt: int, outcome: Outcome) -> float:
-    """Seconds before the next attempt: what a vendor asks for, but never less than without its asking.
+    """Return the seconds before the next attempt: what a vendor asks for, but never less than without its asking.
 
     Up to a quarter less than twice the last: workers do not return all at once.
     """
@@ -217,33 +234,25 @@ def _wait(attempt: int, outcome: Outcome) -> float:
     return max(asked or 0.0, min(LONGEST, SHORTEST * 2.0**attempt) * random.uniform(0.75, 1))
 
 
-def _sleep(seconds: float, given_up: GivenUp) -> None:
+def _sleep(seconds: float, is_cancelled: IsCancelled) -> None:
     time.sleep(min(SLICE, seconds))
-    if given_up():
-        raise GivenUpError
+    if is_cancelled():
+        raise Cancelled
 
 
 def _problem(outcome: Outcome) -> str:
-    return f"HTTP {outcome.status_code}" if isinstance(outcome, requests.Response) else _broken(outcome)
+    """Return a failed try in a few words: the libraries' own hold the address."""
+    if isinstance(outcome, requests.Response):
+        return f"HTTP {outcome.status_code}"
+    return next((words for kind, words in _BROKEN.items() if _has_cause(outcome, kind)), "the connection broke")
 
 
-def _broken(error: requests.RequestException) -> str:
-    """A broken connection in a few words: the libraries' own hold the address."""
-    if _has_cause(error, NameResolutionError):
-        return "the host is not known by that name"
-    if isinstance(error, SSLError):
-        return "no secure connection came about"
-    if isinstance(error, ConnectTimeout):
-        return "the connection took too long"
-    if isinstance(error, ReadTimeout):
-        return "the reply took too long"
-    if _has_cause(error, ConnectionRefusedError):
-        return "the connection was refused"
-    return "the connection broke"
+def _is_unknown_host(error: requests.RequestException) -> bool:
+    return not isinstance(error, ProxyError) and _has_cause(error, NameResolutionError)
 
 
 def _has_cause(error: BaseException, kind: type[BaseException]) -> bool:
-    """Whether an error of that kind is somewhere among its causes, where libraries hide it in several ways."""
+    """Return True if an error of that kind is among its causes, where libraries hide it in several ways."""
     seen: set[int] = set()
     pending: list[object] = [error]
     while pending:

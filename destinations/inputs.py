@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from typing import Any
 
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, DestinationSyncMode, FailureType
 
-from destinations.rejected import Row, failure
+from destinations.redaction import presentable
+from destinations.rows import Row, failure
 
 logger = logging.getLogger("airbyte")
 
@@ -31,7 +31,7 @@ Input = Row | State
 
 
 def check_catalog(catalog: ConfiguredAirbyteCatalog) -> None:
-    """Warns of streams that are to be overwritten: some callers ask for it without being asked themselves.
+    """Warn of streams that are to be overwritten: some callers ask for it without being asked themselves.
 
     Errors: config_error for a stream whose rows are to change or delete others.
     """
@@ -49,20 +49,20 @@ def check_catalog(catalog: ConfiguredAirbyteCatalog) -> None:
 
 
 def names_in(catalog: ConfiguredAirbyteCatalog) -> set[str]:
-    """What the streams of a catalog may be called by: their name, and that with its namespace."""
+    """Return what the streams of a catalog may be called by: their name, and that with its namespace."""
     streams = [stream.stream for stream in catalog.streams]
     return {stream.name for stream in streams} | {stream_name(stream.namespace, stream.name) for stream in streams}
 
 
 def read(lines: Iterable[bytes], catalog: ConfiguredAirbyteCatalog) -> Iterator[Input]:
-    """The rows and states of a pipe; messages of other kinds, and blank lines, are passed over.
+    """Yield the rows and states of a pipe; messages of other kinds, and blank lines, are passed over.
 
-    Errors: system_error for a line that is no message, by its number; the kind of the source's own error, after
-    the last line, when the source has reported one: what came before it is complete, what should have followed is not.
+    Errors: system_error for a line that is no message, by its number; the source's own error, after the last line,
+    when it has reported one: what came before it is complete, what should have followed is not.
     """
     known = {stream_name(stream.stream.namespace, stream.stream.name) for stream in catalog.streams}
     positions: Counter[str] = Counter()
-    reported: dict[str, Any] | None = None
+    errors: list[dict[str, Any]] = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -73,13 +73,13 @@ def read(lines: Iterable[bytes], catalog: ConfiguredAirbyteCatalog) -> Iterator[
         elif kind == "STATE":
             yield State(line.decode().strip())
         elif kind == "TRACE":
-            reported = _error_of(message) or reported
-    if reported is not None:
-        raise _source_failure(reported)
+            errors += _errors_of(message)
+    if errors:
+        raise _source_failure(errors[0])
 
 
 def stream_name(namespace: Any, name: Any) -> str:
-    """How a stream is called here: streams of two namespaces may share a name."""
+    """Return how a stream is called here: streams of two namespaces may share a name."""
     return f"{namespace}.{name}" if namespace else str(name)
 
 
@@ -109,21 +109,22 @@ def _row(message: dict[str, Any], number: int, known: set[str], positions: Count
     return Row(name, record["stream"], positions[name], record.get("data"), size)
 
 
-def _error_of(message: dict[str, Any]) -> dict[str, Any] | None:
+def _errors_of(message: dict[str, Any]) -> list[dict[str, Any]]:
     trace = message.get("trace")
     if not isinstance(trace, dict) or trace.get("type") != "ERROR":
-        return None
+        return []
     error = trace.get("error")
-    return error if isinstance(error, dict) else {}
+    return [error if isinstance(error, dict) else {}]
 
 
 def _source_failure(error: dict[str, Any]) -> Exception:
+    """Return the source's error in its own words. The first one counts: the last is the sum of all."""
     descriptor = error.get("stream_descriptor")
-    stream = descriptor.get("name") if isinstance(descriptor, dict) else None
-    where = f" in stream {stream}" if isinstance(stream, str) and re.fullmatch(r"[\w.-]{1,100}", stream) else ""
+    stream = f" in stream {descriptor['name']}" if isinstance(descriptor, dict) and descriptor.get("name") else ""
+    reason = presentable(str(error.get("message") or ""), longest=1000).rstrip(".") or "no reason given"
     kinds = {kind.value: kind for kind in FailureType}
     return failure(
-        f"The source reported an error{where}, so its rows are incomplete; those that came were delivered.",
+        f"The source reported an error{stream}: “{reason}”. Its rows are incomplete; those that came were delivered.",
         kinds.get(str(error.get("failure_type")), FailureType.system_error),
     )
 

@@ -51,7 +51,7 @@ def parse_arguments(destination: MessagingDestination, words: Sequence[str]) -> 
 def run(destination: MessagingDestination, arguments: argparse.Namespace) -> int:
     """Runs one command, messages to stdout; the exit code, which is 0 for a `check` that says FAILED."""
     try:
-        destination.answer(arguments, print_line)
+        destination.run_command(arguments, print_line)
     except BrokenPipeError:  # the reader of our output has gone: nobody is left to tell
         return 1
     except AirbyteTracedException as error:

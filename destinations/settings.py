@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from jsonschema import Draft7Validator, FormatChecker, ValidationError
 from jsonschema.validators import extend
 
-from destinations.rejected import failure
+from destinations.rows import failure
 
 Config = Mapping[str, Any]
 
@@ -37,7 +37,6 @@ _ADDRESS: Final = (
     "an address that starts with https://, without a query; plain http is accepted for this machine only "
     "(http://127.0.0.1:…)"
 )
-_LOOPBACK: Final = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.IGNORECASE)
 
 
 def cleaned(value: Any) -> Any:
@@ -108,6 +107,8 @@ def _wanted(schema: Mapping[str, Any]) -> str:
         return _one_of(schema["enum"])
     if schema.get("format") == "uri":
         return _ADDRESS
+    if schema.get("uniqueItems"):
+        return "a list that names nothing twice"
     kind = "a date and time" if schema.get("format") == "date-time" else _KINDS[schema["type"]]
     if "minimum" in schema and "maximum" in schema:
         bounds = f" from {schema['minimum']} to {schema['maximum']}"
@@ -147,8 +148,13 @@ def _is_safe_address(value: object) -> bool:
     if not isinstance(value, str):
         return True
     parts = urlsplit(value)
-    host, _ = parts.hostname or "", parts.port
+    _ = parts.port  # which raises for a number that is none
     # A user name in an address could hold a password, and would be printed with it.
-    if not host or parts.query or parts.fragment or "@" in parts.netloc or re.search(r"\s", value):
+    if not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc or re.search(r"\s", value):
         return False
-    return parts.scheme == "https" or (parts.scheme == "http" and _LOOPBACK.fullmatch(host) is not None)
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(value))
+
+
+def is_loopback(url: str) -> bool:
+    """Return True for an address of this machine: `http://127.0.0.1:8642`, `http://[::1]`, `http://localhost`."""
+    return re.fullmatch(r"localhost|127(\.\d{1,3}){3}|::1", urlsplit(url).hostname or "") is not None

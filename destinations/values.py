@@ -7,32 +7,29 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from destinations.rejected import Rejected
+from destinations.rows import Rejected
 
 Data = Mapping[str, Any]
 
 # What Airbyte adds to rows that it has loaded into a database once before.
 _BOOKKEEPING = re.compile(r"_(airbyte|ab)_", re.IGNORECASE)
 
-# Columns of an event that hold an object.
-_OBJECTS = ("context", "integrations", "properties", "traits")
-
-EVENT_TYPES = frozenset(("identify", "track", "page", "screen", "group", "alias", "merge"))
+EVENT_TYPES: Final = ("identify", "track", "page", "screen", "group", "alias", "merge")
 """The calls that Segment or RudderStack know."""
 
-UNKNOWN_TYPE = "its type is not supported"
+UNKNOWN_TYPE: Final = "its type is not supported"
 """It is not quoted, for a column of that name may hold anything."""
 
 
 def without_bookkeeping(row: Data) -> dict[str, Any]:
-    """The row without the columns that Airbyte itself has added to it."""
+    """Return the row without the columns that Airbyte itself has added to it."""
     return {name: value for name, value in row.items() if not _BOOKKEEPING.match(name)}
 
 
 def without_nulls(row: Data) -> dict[str, Any]:
-    """The row without its null columns; what is null further down stays."""
+    """Return the row without its null columns; what is null further down stays."""
     return {name: value for name, value in row.items() if value is not None}
 
 
@@ -40,13 +37,18 @@ def is_event_type(kind: Any) -> bool:
     return isinstance(kind, str) and kind.lower() in EVENT_TYPES
 
 
-def with_objects(event: Data) -> dict[str, Any]:
-    """The event with its objects as such: a database may have kept them as text."""
-    return {name: _parsed(value) if name in _OBJECTS else value for name, value in event.items()}
+def normalized(event: Data) -> dict[str, Any]:
+    """Return an event with objects, ids and times as Segment spells them, and without what is null or blank.
+
+    `{"userId": 42, "traits": '{"a": 1}', "timestamp": 1714979289000, "context": None}` →
+    `{"userId": "42", "traits": {"a": 1}, "timestamp": "2024-05-06T07:08:09.000Z"}`
+    Errors: Rejected for an id or a time that is none.
+    """
+    return without_nulls({name: _CONVERTERS.get(name, _unchanged)(value) for name, value in event.items()})
 
 
-def _parsed(value: Any) -> Any:
-    """An object that was kept as text; everything else as it is."""
+def parsed_object(value: Any) -> Any:
+    """Return an object that a database has kept as text; everything else as it is."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
             return json.loads(value)
@@ -56,7 +58,7 @@ def _parsed(value: Any) -> Any:
 
 
 def identity(value: Any) -> str | None:
-    """An id as text: numbers are written out, null and blank text are none.
+    """Return an id as text: `42` and `42.0` → `"42"`; null and blank text → None.
 
     Errors: Rejected for anything else, which names nobody.
     """
@@ -71,8 +73,11 @@ def identity(value: Any) -> str | None:
     raise Rejected("an id must be text or a whole number")
 
 
-def demanded(holder: Data, name: str, prefix: str = "") -> str:
-    """The id that the holder must have under this name. prefix: where the holder is, before the name in a sentence."""
+def required_id(holder: Data, name: str, prefix: str = "") -> str:
+    """Return the id that the holder has under this name. prefix: where the holder is, before the name in a sentence.
+
+    Errors: Rejected.
+    """
     value = identity(holder.get(name))
     if value is None:
         raise Rejected(f"{prefix}{name} is missing")
@@ -80,7 +85,7 @@ def demanded(holder: Data, name: str, prefix: str = "") -> str:
 
 
 def encoded(value: Any) -> bytes:
-    """Compact JSON in UTF-8. Errors: Rejected for what JSON has no word for."""
+    """Return compact JSON in UTF-8. Errors: Rejected for what JSON has no word for."""
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except UnicodeEncodeError as error:
@@ -90,18 +95,18 @@ def encoded(value: Any) -> bytes:
 
 
 def digest(*parts: Any) -> str:
-    """40 hexadecimal digits that are the same whenever the parts are, in whatever order their keys come."""
+    """Return 40 hexadecimal digits that are the same whenever the parts are, in whatever order their keys come."""
     canonical = json.dumps(parts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode(errors="surrogatepass")).hexdigest()[:40]
 
 
 def derived_id(stream: str, row: Data) -> str:
-    """A message id for a row without one: the same row of the same stream always gets the same."""
+    """Return a message id for a row without one: the same row of the same stream always gets the same."""
     return f"row-{digest(stream, without_bookkeeping(row))}"
 
 
 def instant(value: Any) -> datetime | None:
-    """A moment in any of the forms sources send: epoch milliseconds, as a number or digits, or an ISO 8601 text.
+    """Return a moment in any of the forms sources send: epoch milliseconds, as a number or digits, or an ISO 8601 text.
 
     Null and blank text are none; an ISO text without an offset is UTC. Errors: Rejected for anything else.
     """
@@ -119,9 +124,28 @@ def instant(value: Any) -> datetime | None:
 
 
 def rfc3339(moment: datetime) -> str:
-    """`2026-03-15T12:00:00.000Z`."""
+    """Return `2026-03-15T12:00:00.000Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+def _time(value: Any) -> str | None:
+    """Return an event's time as text: a number becomes RFC 3339, a text stays, for vendors read many spellings."""
+    if isinstance(value, str) and value.strip() and not value.strip().isdecimal():
+        return value
+    moment = instant(value)
+    return None if moment is None else rfc3339(moment)
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+_CONVERTERS: Final = {
+    **dict.fromkeys(("userId", "anonymousId", "previousId", "groupId", "messageId", "event"), identity),
+    **dict.fromkeys(("timestamp", "originalTimestamp", "sentAt", "receivedAt"), _time),
+    **dict.fromkeys(("context", "integrations", "properties", "traits"), parsed_object),
+}

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from destinations.rejected import failure
+from destinations.rows import failure
 from destinations.settings import ON_INVALID_RECORD, Config, validated
+from destinations.values import EVENT_TYPES
 
 HOSTS: Final = {"US": "https://api.courier.com", "EU": "https://api.eu.courier.com"}
 ROUTES: Final = ("segment", "rudderstack", "direct")
@@ -41,13 +42,14 @@ class StreamMapping:
 
 @dataclass(frozen=True)
 class CourierSettings:
-    """A configuration that can work. skip: leave out what is rejected; mappings: by stream."""
+    """A configuration that can work. skip: leave out what is rejected; mappings: by stream's name."""
 
     api_key: str
     address: str
     route: str
     skip: bool
     workers: int
+    ignored_types: frozenset[str]
     mappings: Mapping[str, StreamMapping] = field(default_factory=dict)
 
 
@@ -60,6 +62,7 @@ def settings_of(config: Config) -> CourierSettings:
         route=valid["route"],
         skip=valid["on_invalid_record"] == "skip",
         workers=valid["num_workers"],
+        ignored_types=frozenset(valid["ignored_types"]),
         mappings={entry["stream"]: _mapping(entry) for entry in valid.get("streams", [])},
     )
 
@@ -123,6 +126,15 @@ SPECIFICATION: Final[dict[str, Any]] = {
             order=2,
         ),
         "on_invalid_record": {**ON_INVALID_RECORD, "order": 3},
+        "ignored_types": {
+            "type": "array",
+            "title": "Ignored types of events",
+            "description": "Events of these types are counted, and neither sent nor rejected.",
+            "items": {"type": "string", "enum": list(EVENT_TYPES)},
+            "uniqueItems": True,
+            "default": ["page", "screen", "alias"],
+            "order": 4,
+        },
         "streams": {
             "type": "array",
             "title": "Mappings of plain rows",
@@ -130,7 +142,7 @@ SPECIFICATION: Final[dict[str, Any]] = {
                 "For streams whose rows are no events. Columns that are not named become traits or properties. "
                 "Segment's warehouse tables identifies, tracks, groups and users need no mapping."
             ),
-            "order": 4,
+            "order": 5,
             "items": {
                 "type": "object",
                 "required": ["stream", "call"],
@@ -153,7 +165,7 @@ SPECIFICATION: Final[dict[str, Any]] = {
             format="uri",
             description="Another host than the region's, such as a gateway. Plain http for this machine only.",
             airbyte_hidden=True,
-            order=5,
+            order=6,
         ),
         "num_workers": {
             "type": "integer",
@@ -163,7 +175,7 @@ SPECIFICATION: Final[dict[str, Any]] = {
             "minimum": 1,
             "maximum": MOST_WORKERS,
             "airbyte_hidden": True,
-            "order": 6,
+            "order": 7,
         },
     },
 }

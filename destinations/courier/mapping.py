@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from destinations.courier.configuration import CALLS
 from destinations.courier.events import NO_USER, Event, message_id_of, user_of
-from destinations.rejected import Rejected, Row
-from destinations.values import UNKNOWN_TYPE, demanded, digest, encoded, identity, is_event_type, without_nulls
+from destinations.rows import Rejected, Row
+from destinations.values import UNKNOWN_TYPE, digest, encoded, identity, is_event_type, required_id, without_nulls
 
 # Bytes of a request's body, as documented by Courier.
 LARGEST_BODY: Final = 6 * 1024 * 1024
@@ -61,19 +61,22 @@ Step = Call | TenantUpdate
 
 @dataclass(frozen=True)
 class Plan:
-    """What delivers an event: steps in their order, and in which lanes it must not overtake others."""
+    """What delivers an event: steps in their order. keys: whom it is about, whose events keep their order."""
 
     steps: tuple[Step, ...]
-    lanes: tuple[Hashable, ...] = field(default=())
+    keys: tuple[Hashable, ...] = field(default=())
 
 
 def plan(route: str, event: Event, row: Row) -> Plan:
     """Errors: Rejected, with the words of Segment's or RudderStack's own destination where they have some."""
-    return Plan(_ROUTES[route](event, row), _lanes(event))
+    keys = [("user", user_of(event))]
+    if str(event.get("type")).lower() == "group":
+        keys.append(("tenant", event.get("groupId")))
+    return Plan(_ROUTES[route](event, row), tuple(key for key in keys if key[1] is not None))
 
 
 def tenant_after(known: Mapping[str, Any] | None, update: TenantUpdate) -> dict[str, Any] | None:
-    """The tenant's new content, in which all that it has stays; None when it says no more than what is there.
+    """Return the tenant's new content, in which all that it has stays; None when the update says nothing new.
 
     known: the tenant as Courier shows it, None where there is none.
     """
@@ -88,54 +91,56 @@ def tenant_after(known: Mapping[str, Any] | None, update: TenantUpdate) -> dict[
     return None if known is not None and digest(after) == digest(kept) else after
 
 
-def _lanes(event: Event) -> tuple[Hashable, ...]:
-    user = user_of(event)
-    group = identity(event.get("groupId")) if str(event.get("type")).lower() == "group" else None
-    lanes = ("user", user) if user else None, ("tenant", group) if group else None
-    return tuple(lane for lane in lanes if lane is not None)
-
-
 # --- segment -----------------------------------------------------------------
 
 
 def _segment(event: Event, row: Row) -> tuple[Step, ...]:
-    """The whole event; membership of an Engage audience as a subscription to a list, too."""
+    """Return the whole event; and membership of an Engage audience as a subscription to a list, too.
+
+    Steps of a journey are told in the form of audiences, but need not say whether the user is in one.
+    """
     personas = _object(_object(event.get("context")).get("personas"))
-    audience = personas.get("computation_class")
-    if audience in AUDIENCE_CLASSES and event.get("type") == "track":
-        return (_membership(event, personas),)
-    if audience in AUDIENCE_CLASSES and event.get("type") == "identify":
-        # What it says is a trait as well: Engage tells membership as a property of the user.
-        after = "its event was delivered, but the list of its audience was not changed: "
-        return _inbound("/inbound/segment", event, row), replace(_membership(event, personas), after=after)
-    if audience == "audience":
+    is_audience = personas.get("computation_class") == "audience"
+    kind = event.get("type")
+    if is_audience and kind not in ("identify", "track"):
         raise Rejected(AUDIENCE_ELSEWHERE)
-    if event.get("type") not in CALLS:
+    if kind not in CALLS:
         raise Rejected(NOT_SUPPORTED)
-    return (_inbound("/inbound/segment", event, row),)
+    inbound = _inbound("/inbound/segment", event, row)
+    if kind == "group" or personas.get("computation_class") not in AUDIENCE_CLASSES:
+        return (inbound,)
+    try:
+        membership = _membership(event, personas)
+    except Rejected:
+        if is_audience:
+            raise
+        return (inbound,)
+    if is_audience and kind == "track":
+        return (membership,)
+    # What an identify says is a trait as well: Engage tells membership as a property of the user.
+    after = "its event was delivered, but the list of its audience was not changed: "
+    return inbound, replace(membership, after=after)
 
 
 def _membership(event: Event, personas: Mapping[str, Any]) -> Call:
-    key, number = (demanded(personas, f"computation_{part}", "context.personas.") for part in ("key", "id"))
-    user = user_of(event)
-    if user is None:
-        raise Rejected(NO_USER)
-    values = "traits" if event.get("properties") is None else "properties"
-    membership = _object(event.get(values))
+    """Errors: Rejected where the event does not say of whom, of which audience, or whether."""
+    key, number = (required_id(personas, f"computation_{part}", "context.personas.") for part in ("key", "id"))
+    user = _user(event)
+    content = "traits" if event["type"] == "identify" else "properties"
+    membership = _object(event.get(content))
     if key not in membership:
         raise Rejected(
-            f"{values} does not say whether the user is in the audience: the key that personas names is missing"
+            f"{content} does not say whether the user is in the audience: the key that personas names is missing"
         )
     path = f"/lists/{_part(f'{key}-{number}')}/subscriptions/{_part(user)}"
-    if _is_true(membership[key]):
+    # A database may have made a text of false.
+    if _is_truthy(membership[key]) and str(membership[key]).lower() != "false":
         return Call("PUT", path)
     return Call("DELETE", path, done=frozenset((404,)))  # whoever is no subscriber need not be removed
 
 
-def _is_true(value: Any) -> bool:
-    """As JavaScript sees it, to which empty objects and lists are true; a database may have made a text of false."""
-    if isinstance(value, str):
-        return value.lower() not in ("", "false")
+def _is_truthy(value: Any) -> bool:
+    """Return True for what JavaScript takes for true: empty objects and lists are."""
     return isinstance(value, list | dict) or bool(value)
 
 
@@ -143,28 +148,27 @@ def _is_true(value: Any) -> bool:
 
 
 def _rudderstack(event: Event, row: Row) -> tuple[Step, ...]:
-    """The message without its top-level nulls; what it says about a user moves to where Courier looks for it."""
+    """Return the whole event; what an identify says about a user moves to where Courier looks for it."""
     if not event.get("type"):
         raise Rejected(NO_TYPE)
     call = str(event["type"]).lower()
     if call == "identify":
-        traits = event.get("traits")
-        if not traits and not isinstance(traits, dict | list):  # JavaScript's falsy: empty objects are not
-            traits = _object(event.get("context")).get("traits")
+        places = event, _object(event.get("context"))
+        traits = next((place["traits"] for place in places if _is_truthy(place.get("traits"))), None)
         if traits is None:
             raise Rejected(NO_TRAITS)
         event = {**event, "traits": traits}
     if call not in CALLS:
         known = is_event_type(event["type"])
         raise Rejected(f"Message type {event['type']} is not supported" if known else UNKNOWN_TYPE)
-    return (_inbound("/inbound/rudderstack", without_nulls(event), row),)
+    return (_inbound("/inbound/rudderstack", event, row),)
 
 
 # --- direct ------------------------------------------------------------------
 
 
 def _direct(event: Event, row: Row) -> tuple[Step, ...]:
-    """Courier's own API: profiles, inbound events, automations and tenants."""
+    """Return calls of Courier's own API: profiles, inbound events, automations and tenants."""
     call = str(event.get("type")).lower()
     if call not in CALLS:
         raise Rejected(NOT_SUPPORTED)
@@ -172,21 +176,17 @@ def _direct(event: Event, row: Row) -> tuple[Step, ...]:
 
 
 def _identify(event: Event, row: Row) -> tuple[Step, ...]:
-    user = user_of(event)
-    if user is None:
-        raise Rejected(NO_USER)
-    traits = event.get("traits")
-    if traits is None:
-        traits = _object(event.get("context")).get("traits")
+    user = _user(event)
+    traits = event.get("traits", _object(event.get("context")).get("traits"))
     body = _body({"profile": _object_or_none(traits, "traits") or {}})
-    return (_post(f"/profiles/{_part(user)}", body, identity(event.get("messageId")), row),)
+    return (_post(f"/profiles/{_part(user)}", body, event.get("messageId"), row),)
 
 
 def _track(event: Event, row: Row) -> tuple[Step, ...]:
-    user, name = user_of(event), demanded(event, "event")
+    user, name = user_of(event), required_id(event, "event")
     message_id = message_id_of(event, row)
     # `/inbound/courier` has no field for the time.
-    time = without_nulls({"timestamp": event.get("timestamp")})
+    time = without_nulls({"timestamp": event.get("timestamp", event.get("originalTimestamp"))})
     properties = {**time, **(_object_or_none(event.get("properties"), "properties") or {})}
     content = without_nulls(
         {"type": "track", "event": name, "messageId": message_id, "userId": user, "properties": properties}
@@ -198,7 +198,7 @@ def _track(event: Event, row: Row) -> tuple[Step, ...]:
 
 
 def _invocation(properties: Mapping[str, Any], user: str | None, message_id: str, row: Row) -> Call | None:
-    """The automation that a track asks for in `properties.courier.automation`, by its template or step by step.
+    """Return the automation that a track asks for in `properties.courier.automation`, by its template or step by step.
 
     `data` alone asks for none: it is for an automation that the event triggers by itself.
     """
@@ -230,9 +230,7 @@ def _invocation(properties: Mapping[str, Any], user: str | None, message_id: str
 
 
 def _group(event: Event, row: Row) -> tuple[Step, ...]:  # noqa: ARG001 - as its siblings
-    user, group = user_of(event), demanded(event, "groupId")
-    if user is None:
-        raise Rejected(NO_USER)
+    group, user = required_id(event, "groupId"), _user(event)
     traits = _object_or_none(event.get("traits"), "traits") or {}
     encoded(traits)  # what is no JSON is told before anything is written
     tenant = f"/tenants/{_part(group)}"
@@ -257,15 +255,16 @@ _ROUTES: Final[dict[str, Callable[[Event, Row], tuple[Step, ...]]]] = {
 
 
 def _inbound(path: str, event: Event, row: Row) -> Call:
-    """Both platforms' events are told apart by their own ids. A track without one is known by its content.
+    """Return the call for a whole event, which Courier knows by its messageId.
 
-    An identify or group without one has no key: done twice it changes nothing, while a key made of its content
-    would also swallow a later row that changes a trait back.
+    A track without one is known by its content. An identify or group without one gets one for this delivery: done
+    twice it changes nothing, while an id made of its content would also be that of a later row that changes a trait
+    back.
     """
-    own = identity(event.get("messageId"))
-    if own is None and str(event.get("type")).lower() == "track":
+    own = event.get("messageId")
+    if own is None and event["type"].lower() == "track":
         own = message_id_of(event, row)
-    return _post(path, _body(event), own, row)
+    return _post(path, _body({**event, "messageId": own or row.delivery_id}), own, row)
 
 
 def _post(path: str, body: bytes, message_id: str | None, row: Row) -> Call:
@@ -274,7 +273,7 @@ def _post(path: str, body: bytes, message_id: str | None, row: Row) -> Call:
 
 
 def _idempotency_key(*parts: str | bytes) -> str:
-    """The same for the same request about the same event; it says nothing about either."""
+    """Return the same for the same request about the same event; it says nothing about either."""
     pieces = [part.encode(errors="surrogatepass") if isinstance(part, str) else part for part in parts]
     return hashlib.sha256(b"\0".join(pieces)).hexdigest()
 
@@ -287,13 +286,20 @@ def _body(content: Mapping[str, Any]) -> bytes:
 
 
 def _part(name: str) -> str:
-    """A part of a path, percent-encoded. Dots alone would be resolved on the way, encoded or not."""
+    """Return a part of a path, percent-encoded. Dots alone would be resolved on the way, encoded or not."""
     if name in (".", ".."):
         raise Rejected("an id that consists of dots alone cannot be part of an address")
     try:
         return quote(name, safe="")
     except UnicodeEncodeError as error:
         raise Rejected("an id holds text that is no valid Unicode") from error
+
+
+def _user(event: Event) -> str:
+    user = user_of(event)
+    if user is None:
+        raise Rejected(NO_USER)
+    return user
 
 
 def _object(value: Any) -> Mapping[str, Any]:

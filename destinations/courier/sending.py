@@ -15,9 +15,9 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from destinations.courier.configuration import CourierSettings
 from destinations.courier.mapping import LARGEST_BODY, Call, Plan, TenantUpdate, tenant_after
-from destinations.delivery import GivenUp
-from destinations.http import RETRIES, Api, Key, is_success, said
-from destinations.rejected import Rejected, Row, failure
+from destinations.delivery import IsCancelled
+from destinations.http import RETRIES, Api, is_success, json_of, vendor_message
+from destinations.rows import Rejected, Row, failure
 from destinations.values import encoded, now, rfc3339
 
 logger = logging.getLogger("airbyte")
@@ -40,60 +40,61 @@ class Courier:
     def __init__(self, settings: CourierSettings, retries: int = RETRIES) -> None:
         self._lock = threading.Lock()
         self._known_already = 0
-        key = Key(f"Bearer {settings.api_key}")
         self._api = Api(
-            "Courier", "api_url", settings.address, key, agent=AGENT, connections=settings.workers, retries=retries
-        )
+            "Courier", "api_url", settings.address, f"Bearer {settings.api_key}", agent=AGENT,
+            connections=settings.workers, retries=retries,
+        )  # fmt: skip
 
     def close(self) -> None:
         self._api.close()
 
-    def prove(self) -> None:
-        """Reads a page of messages, which any key may but one without that permission, and which changes nothing."""
+    def check_connection(self) -> None:
+        """Read a page of messages, which any key may but one without that permission, and which changes nothing."""
         reply = self._api.call("GET", "/messages")
         if not is_success(reply):
-            raise _refusal(reply, said(reply))
+            raise _refusal(reply, vendor_message(reply))
         _json_object(reply)
 
-    def deliver(self, plan: Plan, row: Row, given_up: GivenUp) -> None:
+    def deliver(self, plan: Plan, row: Row, is_cancelled: IsCancelled) -> None:
         """Errors: Rejected when Courier takes offence at the row, AirbyteTracedException at anything else."""
         for step in plan.steps:
             if isinstance(step, TenantUpdate):
-                self._update(step, row, given_up)
+                self._update(step, row, is_cancelled)
             else:
-                self._send(step, row, given_up)
+                self._send(step, row, is_cancelled)
 
     def report(self) -> None:
-        """Says how many events were not taken since their ids were known: too many, if the ids do not name events."""
+        """Log how many events were not taken since their ids were known: too many, if the ids do not name events."""
         if count := self._known_already:
             events, were, their = ("event", "was", "its") if count == 1 else ("events", "were", "their")
             logger.info(
                 f"{count} {events} {were} known to Courier by {their} messageId already and {were} not taken again."
             )
 
-    def _send(self, call: Call, row: Row, given_up: GivenUp) -> None:
-        reply = self._answer(call, given_up)
-        if not (is_success(reply) or _leaves_nothing_to_do(reply, call)):
+    def _send(self, call: Call, row: Row, is_cancelled: IsCancelled) -> None:
+        reply = self._answer(call, is_cancelled)
+        was_done_before = reply.status_code in call.done and _is_couriers_error(reply)
+        if not (is_success(reply) or was_done_before):
             raise _problem(reply, call, row)
         if reply.status_code == 409:
             with self._lock:
                 self._known_already += 1
 
-    def _answer(self, call: Call, given_up: GivenUp) -> requests.Response:
-        """Courier's answer, which is not one that it has stored under the Idempotency-Key some time ago.
+    def _answer(self, call: Call, is_cancelled: IsCancelled) -> requests.Response:
+        """Return Courier's answer, which is not one that it has stored under the Idempotency-Key some time ago.
 
         It stores errors, too, and so would go on answering with one whose cause was mended long since.
         """
-        ask = partial(self._api.call, call.method, call.path, call.body, settled=call.done, given_up=given_up)
+        ask = partial(self._api.call, call.method, call.path, call.body, settled=call.done, is_cancelled=is_cancelled)
         if call.idempotency_key is None:
             return ask(_headers(call))
         reply = ask(_headers(call), last_resort=lambda: _headers(_under_second_key(call)))
         return ask(_headers(_under_second_key(call))) if reply.status_code in NOTHING_DONE else reply
 
-    def _update(self, update: TenantUpdate, row: Row, given_up: GivenUp) -> None:
+    def _update(self, update: TenantUpdate, row: Row, is_cancelled: IsCancelled) -> None:
         """Tenants are read before they are written: a group call that says little must not blank what is known."""
         read = Call("GET", update.path)
-        reply = self._api.call(read.method, read.path, given_up=given_up)
+        reply = self._api.call(read.method, read.path, is_cancelled=is_cancelled)
         known: Mapping[str, Any] | None = None
         if reply.status_code == 200:
             known = _json_object(reply)
@@ -104,11 +105,11 @@ class Courier:
             body = encoded(content)
             if len(body) > LARGEST_BODY:
                 raise Rejected("its tenant would become larger than the 6 MB that Courier takes")
-            self._send(Call("PUT", update.path, body), row, given_up)
+            self._send(Call("PUT", update.path, body), row, is_cancelled)
 
 
 def _under_second_key(call: Call) -> Call:
-    """The same call under a key that is another one each hour: what is repeated within the hour is still recognised."""
+    """Return the call under a key that changes each hour: what is repeated within the hour is still recognised."""
     return replace(call, idempotency_key=f"{call.idempotency_key}-{int(now().timestamp()) // 3600}")
 
 
@@ -121,25 +122,22 @@ def _headers(call: Call) -> dict[str, str]:
     return headers
 
 
-def _leaves_nothing_to_do(reply: requests.Response, call: Call) -> bool:
-    """Whether it says that what the call is for was done before; any server says 404 of a path it does not know."""
-    return reply.status_code in call.done and (reply.status_code != 404 or _is_couriers_error(reply))
-
-
 def _is_couriers_error(reply: requests.Response) -> bool:
-    content = _json(reply)
+    """Return True for an error in Courier's own form: any server says 404 of a path, and a proxy 400 of a request."""
+    content = json_of(reply)
     return isinstance(content, dict) and all(isinstance(content.get(name), str) for name in ("message", "type"))
 
 
 def _problem(reply: requests.Response, call: Call, row: Row) -> Exception:
-    words = said(reply, [row])
-    if reply.status_code in ROW_STATUSES or (reply.status_code == 404 and call.names_something):
+    words = vendor_message(reply, [row])
+    blames_row = reply.status_code in ROW_STATUSES or (reply.status_code == 404 and call.names_something)
+    if blames_row and _is_couriers_error(reply):
         return Rejected(f"{call.after}Courier answered HTTP {reply.status_code}, “{words}”")
     return _refusal(reply, words)
 
 
 def _refusal(reply: requests.Response, words: str) -> AirbyteTracedException:
-    """What the configuration is to blame for."""
+    """Return the error for an answer that the configuration is to blame for."""
     answer = f"HTTP {reply.status_code}, “{words}”"
     if reply.status_code == 401:
         return failure(
@@ -155,15 +153,7 @@ def _refusal(reply: requests.Response, words: str) -> AirbyteTracedException:
 
 
 def _json_object(reply: requests.Response) -> Mapping[str, Any]:
-    content = _json(reply)
+    content = json_of(reply)
     if not isinstance(content, dict):
         raise failure("Courier does not answer as expected (no JSON object came): check `api_url`.")
     return content
-
-
-def _json(reply: requests.Response) -> Any:
-    """What the reply says; None where it is no JSON."""
-    try:
-        return reply.json()
-    except ValueError:
-        return None

@@ -10,11 +10,13 @@ from airbyte_cdk.models import ConfiguredAirbyteCatalog
 
 from destinations.base import Echo, MessagingDestination
 from destinations.http import CHECK_RETRIES
-from destinations.inputs import Input, State
-from destinations.rejected import Rejected, Rejections, Row, failure
+from destinations.inputs import Input
+from destinations.outcomes import Outcomes
+from destinations.rows import Rejected, Row
 from destinations.rudderstack.configuration import SPECIFICATION, settings_of
-from destinations.rudderstack.mapping import EventMapper, NotAnEvent, Told
-from destinations.rudderstack.sending import Batch, Gateway, Item, item_of
+from destinations.rudderstack.mapping import EventMapper
+from destinations.rudderstack.sending import LARGEST_ITEM, Batch, Gateway, Item
+from destinations.values import encoded
 
 
 class DestinationRudderStack(MessagingDestination):
@@ -23,10 +25,10 @@ class DestinationRudderStack(MessagingDestination):
     name = "rudderstack"
     specification = SPECIFICATION
 
-    def prove(self, config: Mapping[str, Any]) -> None:
+    def check_connection(self, config: Mapping[str, Any]) -> None:
         settings = settings_of(config)
-        with closing(Gateway(settings, Rejections(settings.skip), CHECK_RETRIES)) as gateway:
-            gateway.prove()
+        with closing(Gateway(settings, Outcomes(settings.skip), CHECK_RETRIES)) as gateway:
+            gateway.check_connection()
 
     def deliver(
         self,
@@ -36,64 +38,44 @@ class DestinationRudderStack(MessagingDestination):
         echo: Echo,
     ) -> None:
         settings = settings_of(config)
-        rejections = Rejections(settings.skip)
+        outcomes = Outcomes(settings.skip)
         try:
-            with closing(Gateway(settings, rejections)) as gateway:
-                _Writer(Batch(gateway), rejections, echo).write(messages)
+            with closing(Gateway(settings, outcomes)) as gateway:
+                _Writer(Batch(gateway), outcomes, echo).write(messages)
         finally:
-            rejections.report()
+            outcomes.report()
 
 
 class _Writer:
     """One sync."""
 
-    def __init__(self, batch: Batch, rejections: Rejections, echo: Echo) -> None:
+    def __init__(self, batch: Batch, outcomes: Outcomes, echo: Echo) -> None:
         self._batch = batch
-        self._rejections = rejections
+        self._outcomes = outcomes
         self._echo = echo
         self._mapper = EventMapper()
-        self._event_streams: set[str] = set()
 
     def write(self, messages: Iterable[Input]) -> None:
-        for message in self._until_failure(messages):
-            if isinstance(message, State):
-                self._batch.send()
-                self._echo(message.line)
-                continue
-            for item in self._items(message):
-                self._batch.add(item)
-        self._batch.send()
-
-    def _until_failure(self, messages: Iterable[Input]) -> Iterable[Input]:
-        """The same messages; what came before an unreadable one is sent before its error is told."""
         try:
-            yield from messages
-        except Exception:
+            for message in messages:
+                if isinstance(message, Row):
+                    self._take(message)
+                else:
+                    self._batch.send()
+                    self._echo(message.line)
+        finally:  # what came before an unreadable line or a bad row is sent before that ends the sync
             self._batch.send()
-            raise
 
-    def _items(self, row: Row) -> list[Item]:
-        """The row's events; none when it is rejected, and what came before it is sent before that ends the sync."""
+    def _take(self, row: Row) -> None:
         try:
-            items = [(item_of(event, row), moment) for event, moment in self._events(row)]
+            events = [(encoded(event), moment) for event, moment in self._mapper.events_of(row)]
+            item = Item(row, b",".join(event for event, moment in events if self._mapper.is_first(moment)))
         except Rejected as rejected:
-            if not self._rejections.skip:
-                self._batch.send()
-            self._rejections.reject(row, rejected.reason)
-            return []
-        return [item for item, moment in items if self._mapper.is_news(moment)]
-
-    def _events(self, row: Row) -> list[Told]:
-        try:
-            events = self._mapper.events_of(row)
-        except NotAnEvent as what_it_lacks:
-            if row.stream in self._event_streams:
-                raise Rejected(str(what_it_lacks)) from None
-            self._batch.send()
-            raise failure(
-                f"The rows of stream {row.stream} are no events: this destination takes the streams messages, "
-                "message_info and message_history of Courier, and rows with a `type` such as track or identify; "
-                "take the stream out of the connection."
-            ) from None
-        self._event_streams.add(row.stream)
-        return events
+            self._outcomes.reject(row, rejected.reason)
+            return
+        if not item.events:
+            self._outcomes.skip("without a new moment")
+        elif len(item.events) > LARGEST_ITEM:
+            self._outcomes.reject(row, "it is larger than the 4 MB that RudderStack takes in a request")
+        else:
+            self._batch.add(item)

@@ -8,17 +8,17 @@ from datetime import datetime
 from importlib import metadata
 from typing import Any, Final, Generic, TypeVar
 
-from destinations.rejected import Rejected, Row
+from destinations.rows import Rejected, Row
 from destinations.values import (
     UNKNOWN_TYPE,
-    demanded,
     derived_id,
     digest,
     identity,
     instant,
     is_event_type,
+    normalized,
+    required_id,
     rfc3339,
-    with_objects,
     without_bookkeeping,
     without_nulls,
 )
@@ -40,6 +40,10 @@ _BITS: Final = {kind: 1 << place for place, kind in enumerate(MOMENTS)}
 
 # The gateway's words.
 NO_USER: Final = "request neither has anonymousId nor userId"
+NO_EVENT: Final = (
+    "it is neither a row of Courier's messages or message_info (with `enqueued`) or message_history, nor an event with "
+    "a `type` such as track: take its stream out of the connection"
+)
 
 _OWN_IDS: Final = "courier:"
 _LONGEST_ID: Final = 100  # characters that all parties keep of a messageId
@@ -60,10 +64,6 @@ def _library() -> dict[str, str]:
 LIBRARY: Final = _library()
 
 
-class NotAnEvent(Exception):  # noqa: N818 - what a row is not
-    """The stream's rows are no events, and none of the streams that are understood."""
-
-
 @dataclass(frozen=True)
 class Moment:
     """A moment of a message. repetition: what tells it from the first one of its kind, unless it is that one."""
@@ -73,7 +73,7 @@ class Moment:
     repetition: tuple[str, ...] = ()
 
 
-Told = tuple[Event, Moment | None]
+MomentEvent = tuple[Event, Moment | None]
 """An event, and the moment that it tells if it is about a message of Courier's."""
 
 
@@ -90,73 +90,66 @@ class EventMapper:
         self._firsts = _Recent[int](_FIRSTS_REMEMBERED)
         self._repeated = _Recent[bool](_FIRSTS_REMEMBERED)
 
-    def events_of(self, row: Row) -> list[Told]:
-        """No event for a row that has reached no moment yet.
-
-        Errors: NotAnEvent, or Rejected.
-        """
+    def events_of(self, row: Row) -> list[MomentEvent]:
+        """Return no event for a row that has reached no moment yet. Errors: Rejected."""
         if not isinstance(row.data, Mapping):
             raise Rejected("its data is no object")
         data = without_nulls(without_bookkeeping(row.data))
         kind = data.get("type")
         if is_event_type(kind):
-            return [(complete(with_objects(data), row), None)]
+            return [(complete(normalized(data), row), None)]
         # A connection may put a prefix of its own before each stream's name.
         if row.name.endswith("message_history"):
             return list(self._of_history(data))
         # Other sources have messages, too; Courier's alone are `enqueued`, and always.
-        is_named_so = row.name.endswith(("messages", "message_info"))
-        if is_named_so and "enqueued" in data:
+        if row.name.endswith(("messages", "message_info")) and "enqueued" in data:
             return list(self._of_message(data))
-        if kind is None:
-            raise NotAnEvent("it has no enqueued" if is_named_so else "it has no type")
-        raise Rejected(UNKNOWN_TYPE)
+        raise Rejected(NO_EVENT if kind is None else UNKNOWN_TYPE)
 
-    def is_news(self, moment: Moment | None) -> bool:
-        """Whether it is the first time that a moment of a message is told; events of other origin always are."""
+    def is_first(self, moment: Moment | None) -> bool:
+        """Return True the first time that a moment of a message is told, and for events of other origin."""
         if moment is None:
             return True
         if moment.repetition:
-            return self._repeated.note(hash(moment), value=True) is None
+            return self._repeated.setdefault(hash(moment), value=True) is None
         bit, message = _BITS[moment.kind], hash(moment.message)
         told = self._told.get(message) or 0
         self._told.put(message, told | bit)
         return not told & bit
 
-    def _of_message(self, data: Event) -> Iterator[Told]:
-        message = demanded(data, "id")
+    def _of_message(self, data: Event) -> Iterator[MomentEvent]:
+        message = required_id(data, "id")
         recipient = identity(data.get("recipientId")) or identity(data.get("recipient"))
         if recipient is not None:
             self._recipients.put(hash(message), recipient)
         for kind, at in moments_of(data):
-            yield _told(Moment(message, kind), at, recipient, data)
+            yield _moment_event(Moment(message, kind), at, recipient, data)
 
-    def _of_history(self, data: Event) -> Iterator[Told]:
-        message, kind = demanded(data, "message_id"), demanded(data, "type")
+    def _of_history(self, data: Event) -> Iterator[MomentEvent]:
+        message, kind = required_id(data, "message_id"), required_id(data, "type")
         recipient = identity(data.get("recipient"))
         if recipient is not None:
-            self._recipients.note(hash(message), recipient)
+            self._recipients.setdefault(hash(message), recipient)
         if kind not in MOMENTS:
             return
         at = instant(data.get("ts")) or instant(data.get("message_enqueued"))
         if at is None:
             raise Rejected("it has no time")
         moment = Moment(message, kind, self._repetition(message, kind, at, _channel(data)))
-        yield _told(moment, at, self._recipients.get(hash(message)), data)
+        yield _moment_event(moment, at, self._recipients.get(hash(message)), data)
 
     def _repetition(self, message: str, kind: str, at: datetime, channel: str | None) -> tuple[str, ...]:
         this = hash((at, channel))
-        first = self._firsts.note(hash((message, kind)), this)
+        first = self._firsts.setdefault(hash((message, kind)), this)
         if first in (None, this):
             return ()
         return (rfc3339(at),) if channel is None else (rfc3339(at), channel)
 
 
 class _Recent(Generic[Value]):
-    """What is known by each of the last keys: by so many at least, and by twice as many at most.
+    """The values of the last keys: of so many at least, and of twice as many at most.
 
-    A key is the hash of what it stands for: eight bytes. Two dicts take turns, for one that forgets its oldest key
-    would have to keep an order, which costs as much again.
+    A key is a hash: eight bytes. Two generations of dicts bound memory more cheaply than an LRU.
     """
 
     def __init__(self, kept: int) -> None:
@@ -173,8 +166,8 @@ class _Recent(Generic[Value]):
             self._newer, self._older = {}, self._newer
         self._newer[key] = value
 
-    def note(self, key: int, value: Value) -> Value | None:
-        """Puts a value unless the key has one, which is returned."""
+    def setdefault(self, key: int, value: Value) -> Value | None:
+        """Put a value unless the key has one, which is returned."""
         known = self.get(key)
         if known is None:
             self.put(key, value)
@@ -206,7 +199,7 @@ def message_id(moment: Moment) -> str:
 
 
 def complete(event: Event, row: Row) -> Event:
-    """An event as it is, with a context where it has none, and a track with an id.
+    """Return an event with a context where it has none, with its time as `timestamp`, and a track with an id.
 
     Without a `timestamp`, the data plane would take the time from the difference of the other two, which only a
     sender can know that has just made the event: an old `sentAt` would move the event to today, or beyond.
@@ -214,24 +207,20 @@ def complete(event: Event, row: Row) -> Event:
     changes a trait back.
     Errors: Rejected for an event about nobody, as the gateway rejects it.
     """
-    if not (identity(event.get("userId")) or identity(event.get("anonymousId"))):
+    if not ("userId" in event or "anonymousId" in event):
         raise Rejected(NO_USER)
     context = event.get("context", {})
     if not isinstance(context, Mapping):
         raise Rejected("context must be an object")
-    completed = {**event, "context": {"library": LIBRARY, **context}}
-    own_id = identity(event.get("messageId"))
+    time = event.get("timestamp", event.get("originalTimestamp", event.get("sentAt")))
+    own_id = event.get("messageId")
     if own_id is None and event["type"].lower() == "track":
         own_id = derived_id(row.stream, row.data)
-    completed["messageId"] = own_id
-    if "sentAt" in event:
-        completed.setdefault("timestamp", event.get("originalTimestamp", event["sentAt"]))
-    if "timestamp" in event:
-        completed.setdefault("originalTimestamp", event["timestamp"])
-    return without_nulls(completed)
+    added = {"timestamp": time, "originalTimestamp": time, "messageId": own_id}
+    return without_nulls({**added, **event, "context": {"library": LIBRARY, **context}})
 
 
-def _told(moment: Moment, at: datetime, recipient: str | None, properties: Event) -> Told:
+def _moment_event(moment: Moment, at: datetime, recipient: str | None, properties: Event) -> MomentEvent:
     # The gateway needs one of the two; a history alone does not tell for whom a message is.
     whom = {"anonymousId": moment.message} if recipient is None else {"userId": recipient}
     event = {
@@ -239,6 +228,7 @@ def _told(moment: Moment, at: datetime, recipient: str | None, properties: Event
         **whom,
         "event": MOMENTS[moment.kind][0],
         "messageId": message_id(moment),
+        "timestamp": rfc3339(at),
         "originalTimestamp": rfc3339(at),
         "context": {"library": LIBRARY},
         "properties": properties,

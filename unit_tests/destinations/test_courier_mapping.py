@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from destinations.courier.configuration import StreamMapping
-from destinations.courier.events import NoMapping, event_of
+from destinations.courier.events import NO_EVENT, event_of
 from destinations.courier.mapping import Call, Plan, TenantUpdate, plan, tenant_after
-from destinations.rejected import Rejected, Row, presentable
+from destinations.redaction import presentable
+from destinations.rows import Rejected, Row
 
 LONG = "x" * (6 * 1024 * 1024)
 
@@ -30,8 +31,12 @@ def only_call(route: str, data: Any, stream: str = "events", mapping: StreamMapp
 
 
 def body(call: Call) -> Any:
+    """The body; without the message id, if it is one that was made for this delivery."""
     assert call.body is not None
-    return json.loads(call.body)
+    content = json.loads(call.body)
+    if str(content.get("messageId")).startswith("delivery-"):
+        del content["messageId"]
+    return content
 
 
 def reason(route: str, data: Any, stream: str = "events", mapping: StreamMapping | None = None) -> str:
@@ -44,16 +49,37 @@ def reason(route: str, data: Any, stream: str = "events", mapping: StreamMapping
 
 
 @pytest.mark.parametrize("kind", ["identify", "track", "group"])
-def test_segment_takes_the_whole_event_unchanged(kind: str) -> None:
+@pytest.mark.parametrize("route", ["segment", "rudderstack"])
+def test_a_whole_event_passes_but_for_nulls_at_the_top(route: str, kind: str) -> None:
     event = {
-        "type": kind, "userId": "u1", "anonymousId": None, "event": "Order Shipped", "groupId": "g", "messageId": "m1",
+        "type": kind, "userId": "u1", "event": "Order Shipped", "groupId": "g", "messageId": "m1",
         "traits": {"plan": None}, "properties": {"n": 9007199254740993, "emoji": "☕"}, "odd key": [1, {"a": None}],
+        "timestamp": "2026-03-01T00:00:00.123456+01:00", "context": {},
     }  # fmt: skip
 
-    call = only_call("segment", event)
+    call = only_call(route, event | {"anonymousId": None, "integrations": None, "sentAt": " "})
 
-    assert (call.method, call.path) == ("POST", "/inbound/segment")
+    assert (call.method, call.path) == ("POST", f"/inbound/{route}")
     assert body(call) == event
+
+
+@pytest.mark.parametrize("route", ["segment", "rudderstack"])
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({"userId": 42}, {"userId": "42"}),
+        ({"userId": 42.0, "anonymousId": 0, "groupId": 7, "messageId": 5, "event": 6},
+         {"userId": "42", "anonymousId": "0", "groupId": "7", "messageId": "5", "event": "6"}),
+        ({"timestamp": 1714979289000}, {"timestamp": "2024-05-06T07:08:09.000Z"}),
+        ({"originalTimestamp": "1714979289123", "sentAt": 1714979289000.0, "receivedAt": "T"},
+         {"originalTimestamp": "2024-05-06T07:08:09.123Z", "sentAt": "2024-05-06T07:08:09.000Z", "receivedAt": "T"}),
+        ({"context": None, "properties": None}, {}),
+    ],
+)  # fmt: skip
+def test_ids_and_times_are_sent_as_text(route: str, given: dict[str, Any], sent: dict[str, Any]) -> None:
+    event = {"type": "group", "userId": "u", "messageId": "m1", "traits": {"n": 1, "timestamp": 1714979289000}}
+
+    assert body(only_call(route, event | given)) == event | sent
 
 
 @pytest.mark.parametrize(
@@ -73,33 +99,36 @@ def test_segment_refuses_other_types_in_the_words_of_segments_destination(event:
 
 
 def test_what_airbyte_has_added_to_a_row_is_no_part_of_the_event() -> None:
-    event = {"type": "track", "event": "E", "_airbyte_raw_id": "r", "_AIRBYTE_META": {}, "_ab_cdc_lsn": 1}
+    event = {"type": "group", "groupId": "g", "_airbyte_raw_id": "r", "_AIRBYTE_META": {}, "_ab_cdc_lsn": 1}
 
-    assert body(only_call("segment", event)) == {"type": "track", "event": "E"}
+    assert body(only_call("segment", event)) == {"type": "group", "groupId": "g"}
 
 
 def test_objects_that_a_database_kept_as_text_are_objects_again() -> None:
-    event = {"type": "track", "properties": '{"n": 1}', "context": ' {"ip": "x"}', "traits": "{no", "event": '{"n": 1}'}
+    event = {"type": "group", "properties": '{"n": 1}', "context": ' {"ip": "x"}', "traits": "{no", "event": '{"n": 1}'}
 
     assert body(only_call("segment", event)) == {
-        "type": "track", "properties": {"n": 1}, "context": {"ip": "x"}, "traits": "{no", "event": '{"n": 1}',
+        "type": "group", "properties": {"n": 1}, "context": {"ip": "x"}, "traits": "{no", "event": '{"n": 1}',
     }  # fmt: skip
 
 
 def engage(form: str, member: Any, audience: str = "audience", **more: Any) -> dict[str, Any]:
     personas = {"computation_class": audience, "computation_id": "aud_1", "computation_key": "big spenders"}
     values = {"traits": {"big spenders": member}} if form == "identify" else {"properties": {"big spenders": member}}
-    return {"type": form, "userId": "u/1 ☕", "context": {"personas": personas}, **values, **more}
+    ids = {"userId": "u/1 ☕", "messageId": "m1", "event": "Journey Step Entered"}
+    return {"type": form, **ids, "context": {"personas": personas}, **values, **more}
 
 
-def membership(event: dict[str, Any]) -> Call:
-    """The call that changes the list. Before it, an identify is sent as the event that it is, and a track is not."""
-    *before, step = planned("segment", event).steps
-    assert [(call.path, body(call)) for call in before if isinstance(call, Call)] == (
-        [("/inbound/segment", event)] if event["type"] == "identify" else []
-    )
-    assert isinstance(step, Call)
-    return step
+def memberships(event: dict[str, Any]) -> list[tuple[str, str]]:
+    """The calls that change the list. Before them, all but an audience's track are sent as the events they are."""
+    calls = [step for step in planned("segment", event).steps if isinstance(step, Call)]
+    if event["type"] != "track" or event["context"]["personas"]["computation_class"] != "audience":
+        first = calls.pop(0)
+        assert (first.path, body(first)) == ("/inbound/segment", event)
+    return [(call.method, call.path) for call in calls]
+
+
+LIST = "/lists/big%20spenders-aud_1/subscriptions/u%2F1%20%E2%98%95"
 
 
 @pytest.mark.parametrize("form", ["identify", "track"])
@@ -114,24 +143,29 @@ def membership(event: dict[str, Any]) -> Call:
 def test_an_audience_becomes_a_subscription_and_leaving_it_ends_it(
     form: str, audience: str, member: Any, method: str
 ) -> None:
-    call = membership(engage(form, member, audience))
+    *_, call = planned("segment", engage(form, member, audience)).steps
 
-    path = "/lists/big%20spenders-aud_1/subscriptions/u%2F1%20%E2%98%95"
-    assert (call.method, call.path, call.body) == (method, path, None)
-    assert call.done == (frozenset([404]) if method == "DELETE" else frozenset())
+    assert memberships(engage(form, member, audience)) == [(method, LIST)]
+    assert isinstance(call, Call)
+    assert (call.body, call.done) == (None, frozenset([404] if method == "DELETE" else []))
 
 
-def test_an_audience_is_told_by_properties_unless_there_are_none() -> None:
-    both = engage("track", True, traits={"big spenders": False})
-    null = engage("identify", True, properties=None)
-
-    assert [membership(event).method for event in (both, null)] == ["PUT", "PUT"]
+@pytest.mark.parametrize(
+    "event",
+    [
+        engage("identify", True, properties={}),
+        engage("identify", True, properties={"big spenders": False}),
+        engage("track", True, traits={"big spenders": False}),
+    ],
+)
+def test_an_identify_tells_membership_in_its_traits_and_a_track_in_its_properties(event: dict[str, Any]) -> None:
+    assert memberships(event) == [("PUT", LIST)]
 
 
 def test_whoever_has_no_user_id_is_subscribed_by_the_anonymous_one() -> None:
-    event = engage("identify", True, userId="  ", anonymousId=17)
+    event = engage("track", True, userId="  ", anonymousId=17)
 
-    assert membership(event).path == "/lists/big%20spenders-aud_1/subscriptions/17"
+    assert memberships(event) == [("PUT", "/lists/big%20spenders-aud_1/subscriptions/17")]
 
 
 def without(event: dict[str, Any], name: str) -> dict[str, Any]:
@@ -149,6 +183,10 @@ def without(event: dict[str, Any], name: str) -> dict[str, Any]:
             engage("track", True, properties={"another": True}),
             "properties does not say whether the user is in the audience: the key that personas names is missing",
         ),
+        (
+            engage("identify", True, traits={}, properties={"big spenders": True}),
+            "traits does not say whether the user is in the audience: the key that personas names is missing",
+        ),
         (engage("identify", True, userId=".."), "an id that consists of dots alone cannot be part of an address"),
         (
             engage("group", True),
@@ -158,6 +196,26 @@ def without(event: dict[str, Any], name: str) -> dict[str, Any]:
 )
 def test_an_audience_event_without_user_or_key_is_rejected(event: dict[str, Any], sentence: str) -> None:
     assert reason("segment", event) == sentence
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        engage("track", True, "journey_step", properties={"step": "Welcome"}),
+        engage("track", True, "journey_step", properties=None),
+        engage("identify", True, "journey_step", traits={"step": "Welcome"}),
+        engage("group", True, "journey_step"),
+        without(engage("track", True, "journey_step"), "computation_id"),
+        without(engage("identify", True, "journey_step"), "computation_key"),
+        engage("track", True, "journey_step", userId=None),
+        engage("track", True, "journey_step", userId=".."),
+    ],
+)
+def test_a_step_of_a_journey_that_tells_no_membership_is_an_event_all_the_same(event: dict[str, Any]) -> None:
+    call = only_call("segment", event)
+
+    assert call.path == "/inbound/segment"
+    assert body(call) == {name: value for name, value in event.items() if value is not None}
 
 
 def test_a_computed_trait_passes_as_identify() -> None:
@@ -172,15 +230,6 @@ def test_a_computed_trait_passes_as_identify() -> None:
 # --- rudderstack -------------------------------------------------------------
 
 
-def test_rudderstack_gets_the_message_without_its_nulls_at_the_top() -> None:
-    event = {"type": "track", "userId": "u", "event": None, "anonymousId": None, "properties": {"a": None}, "empty": {}}
-
-    call = only_call("rudderstack", event)
-
-    assert (call.method, call.path) == ("POST", "/inbound/rudderstack")
-    assert body(call) == {"type": "track", "userId": "u", "properties": {"a": None}, "empty": {}}
-
-
 @pytest.mark.parametrize(
     ("traits", "context", "expected"),
     [
@@ -188,6 +237,8 @@ def test_rudderstack_gets_the_message_without_its_nulls_at_the_top() -> None:
         ({}, {"traits": {"b": 2}}, {}),
         (None, {"traits": {"b": 2}}, {"b": 2}),
         ("", {"traits": {}}, {}),
+        (0, {"traits": {"b": 2}}, {"b": 2}),
+        (False, {"traits": "text"}, "text"),
     ],
 )
 def test_rudderstack_takes_traits_else_those_of_the_context(traits: Any, context: Any, expected: Any) -> None:
@@ -200,7 +251,7 @@ def test_rudderstack_takes_traits_else_those_of_the_context(traits: Any, context
 
 @pytest.mark.parametrize("kind", ["Group", "GROUP", "Track", "iDentify"])
 def test_rudderstacks_type_is_compared_in_lower_case_and_sent_as_it_came(kind: str) -> None:
-    event = {"type": kind, "userId": "u", "groupId": "g", "traits": {}}
+    event = {"type": kind, "userId": "u", "groupId": "g", "messageId": "m1", "traits": {}}
 
     assert body(only_call("rudderstack", event)) == event
 
@@ -212,6 +263,10 @@ def test_rudderstacks_type_is_compared_in_lower_case_and_sent_as_it_came(kind: s
         ({"type": ""}, "Event type is required"),
         ({"type": "identify"}, "traits is a required field for identify call"),
         ({"type": "identify", "traits": None, "context": {}}, "traits is a required field for identify call"),
+        *(
+            ({"type": "identify", "context": {"traits": traits}}, "traits is a required field for identify call")
+            for traits in ("", 0, False, None)
+        ),
         ({"type": "page"}, "Message type page is not supported"),
         ({"type": "Screen"}, "Message type Screen is not supported"),
         ({"type": "Alias"}, "Message type Alias is not supported"),
@@ -266,8 +321,13 @@ def test_direct_track_posts_an_inbound_event_whose_repeat_counts_as_delivered() 
     ("properties", "expected"),
     [(None, {"timestamp": "T"}), ({"n": 1}, {"n": 1, "timestamp": "T"}), ({"timestamp": "own"}, {"timestamp": "own"})],
 )
-def test_direct_track_tells_its_time_as_a_property(properties: Any, expected: dict[str, Any]) -> None:
-    event = {"type": "track", "userId": "u", "event": "E", "timestamp": "T", "properties": properties}
+@pytest.mark.parametrize(
+    "times", [{"timestamp": "T"}, {"originalTimestamp": "T"}, {"timestamp": "T", "originalTimestamp": "O"}]
+)
+def test_direct_track_tells_its_time_as_a_property(
+    times: dict[str, str], properties: Any, expected: dict[str, Any]
+) -> None:
+    event = {"type": "track", "userId": "u", "event": "E", "properties": properties, **times}
 
     assert body(only_call("direct", event))["properties"] == expected
 
@@ -444,17 +504,32 @@ def test_a_row_without_an_id_that_changes_a_trait_back_is_not_taken_for_a_repeat
 
 
 @pytest.mark.parametrize("route", ["segment", "rudderstack"])
-def test_a_track_without_an_id_is_known_by_its_content_and_arrives_unchanged(route: str) -> None:
+def test_a_track_without_an_id_is_known_by_its_content(route: str) -> None:
     event = {"type": "track", "userId": "u", "event": "E"}
 
-    call = only_call(route, event)
+    call, again, other = (only_call(route, one) for one in (event, dict(event), event | {"event": "F"}))
 
-    assert body(call) == event
-    assert call.idempotency_key == only_call(route, dict(event)).idempotency_key is not None
+    assert body(call) == event | {"messageId": "row-2f21af8f530ff078778621a9c37ed22ff5f944e7"}
+    assert (again.body, again.idempotency_key) == (call.body, call.idempotency_key)
+    assert body(other)["messageId"] != body(call)["messageId"]
+
+
+@pytest.mark.parametrize("route", ["segment", "rudderstack"])
+@pytest.mark.parametrize("kind", ["identify", "group"])
+def test_an_event_that_may_change_something_back_gets_an_id_for_each_delivery(route: str, kind: str) -> None:
+    event = {"type": kind, "userId": "u", "groupId": "g", "traits": {"plan": "pro"}}
+    once, later = row(event), row(event)
+
+    ids = [
+        [json.loads(step.body or b"")["messageId"] for step in plan(route, event_of(one, None), one).steps]  # type: ignore[union-attr]
+        for one in (once, once, later)
+    ]
+
+    assert ids[0] == ids[1] != ids[2]
 
 
 @pytest.mark.parametrize(
-    ("event", "lanes"),
+    ("event", "keys"),
     [
         ({"type": "track", "event": "E", "userId": 7, "anonymousId": "x"}, (("user", "7"),)),
         ({"type": "track", "event": "E", "anonymousId": "x", "groupId": "g"}, (("user", "x"),)),
@@ -462,8 +537,8 @@ def test_a_track_without_an_id_is_known_by_its_content_and_arrives_unchanged(rou
         ({"type": "track", "event": "E"}, ()),
     ],
 )
-def test_order_is_kept_for_the_user_and_for_the_tenant_of_a_group(event: dict[str, Any], lanes: Any) -> None:
-    assert planned("rudderstack", event).lanes == lanes
+def test_order_is_kept_for_the_user_and_for_the_tenant_of_a_group(event: dict[str, Any], keys: Any) -> None:
+    assert planned("rudderstack", event).keys == keys
 
 
 # --- plain rows --------------------------------------------------------------
@@ -536,9 +611,9 @@ def test_a_mapping_goes_before_what_a_row_looks_like() -> None:
 
 
 @pytest.mark.parametrize("data", [{"id": 1}, {"id": 1, "type": "VIP"}, {"id": 1, "type": None}, {"type": ["track"]}])
-def test_a_row_that_is_no_event_needs_a_mapping(data: dict[str, Any]) -> None:
-    with pytest.raises(NoMapping):
-        event_of(row(data, "orders"), None)
+@pytest.mark.parametrize("stream", ["orders", "app_users", "users2"])
+def test_a_row_that_is_no_event_needs_a_mapping(stream: str, data: dict[str, Any]) -> None:
+    assert reason("segment", data, stream) == NO_EVENT
 
 
 @pytest.mark.parametrize("data", [None, [], "text", 3])
@@ -553,11 +628,12 @@ TABLE = {
     "original_timestamp": "2026-03-01T00:00:01Z", "timestamp": "2026-03-01T00:00:00Z", "user_id": "u",
     "anonymous_id": "a", "context_ip": "::1", "context_library_name": "analytics.js", "context_user_agent": "Moz",
     "context_page_url": "https://x", "context_device_advertising_id": "ad",
-    "context_personas_computation_class": "trait", "context_own_thing": 1, "context_locale": None,
+    "context_personas_computation_class": "trait", "context_own_thing": 1, "context_locale": None, "rudder_id": "x",
+    "channel": "web",
 }  # fmt: skip
 EVENT = {
     "messageId": "m1", "userId": "u", "anonymousId": "a", "timestamp": "2026-03-01T00:00:00Z",
-    "originalTimestamp": "2026-03-01T00:00:01Z", "sentAt": "2026-03-01T00:00:02Z",
+    "originalTimestamp": "2026-03-01T00:00:01Z", "sentAt": "2026-03-01T00:00:02Z", "channel": "web",
     "context": {
         "ip": "::1", "library": {"name": "analytics.js"}, "userAgent": "Moz", "page": {"url": "https://x"},
         "device": {"advertisingId": "ad"}, "personas": {"computation_class": "trait"}, "own_thing": 1,
@@ -578,8 +654,47 @@ EVENT = {
         ("tracks", {"event": "order_shipped"}, {"type": "track", "event": "order_shipped", "properties": {}}),
     ],
 )
-def test_segments_tables_are_known_by_name(stream: str, columns: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert event_of(row(TABLE | columns, stream), None) == EVENT | expected
+@pytest.mark.parametrize("prefix", ["", "prod_", "rudder_prod_"])
+def test_tables_of_segment_and_rudderstack_are_known_by_name(
+    prefix: str, stream: str, columns: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    assert event_of(row(TABLE | columns, prefix + stream), None) == EVENT | expected
+
+
+@pytest.mark.parametrize(
+    ("mapping", "columns", "expected"),
+    [
+        (
+            StreamMapping("identify", {"userId": "user_id"}), {"plan": "pro"},
+            {"type": "identify", "traits": {"plan": "pro"}},
+        ),
+        (
+            StreamMapping("group", {"anonymousId": "anonymous_id", "groupId": "org"}), {"org": "g", "group_id": "x"},
+            {"type": "group", "groupId": "g", "traits": {}},
+        ),
+        (
+            StreamMapping("track", {"userId": "user_id"}, "Order Shipped"), {"event": "order_shipped", "sum": 5},
+            {"type": "track", "event": "Order Shipped", "properties": {"sum": 5}},
+        ),
+        (
+            StreamMapping("track", {"userId": "user_id", "event": "event_text", "messageId": "id"}),
+            {"event": "order_shipped", "event_text": "Order Shipped"},
+            {"type": "track", "event": "Order Shipped", "messageId": "orders_v2:m1", "properties": {}},
+        ),
+    ],
+)  # fmt: skip
+def test_a_table_of_another_name_is_one_when_a_mapping_says_what_it_is(
+    mapping: StreamMapping, columns: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    assert event_of(row(TABLE | columns, "orders_v2"), mapping) == EVENT | expected
+
+
+def test_the_columns_of_a_plain_table_are_its_own() -> None:
+    data = {"id": "u", "channel": "web", "event": "x", "received_at": "r", "timestamp": "t", "rudder_id": 1}
+
+    event = event_of(row(data, "orders"), StreamMapping("identify", {"userId": "id"}))
+
+    assert event["traits"] == {name: value for name, value in data.items() if name != "id"}
 
 
 @pytest.mark.parametrize("reverse", [False, True])

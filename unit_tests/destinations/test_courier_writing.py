@@ -204,6 +204,38 @@ def test_plain_rows_and_segments_tables_need_no_events(sandbox: Sandbox, to_cour
     assert (event["event"], event["userId"], event["properties"]) == ("Ordered", "7", {"sum": 12.5})
 
 
+@pytest.mark.parametrize("checks", [False, True])
+def test_either_answer_of_segments_route_to_odd_forms_works(
+    checks: bool, sandbox: Sandbox, to_courier: Writing
+) -> None:
+    """Its handler is said to want text for ids and times and to take a messageId once; nobody knows it for sure."""
+    sandbox.courier.segment_checks = checks
+    rows = [
+        {"type": "identify", "userId": 42, "traits": {"plan": plan}, "context": None, "timestamp": 1714979289000}
+        for plan in ("free", "pro", "free")
+    ]
+    users = {"id": "u1", "received_at": "r", "plan": "pro"}
+    mapped = {"stream": "customers", "call": "identify", "userId": "no"}
+    lines = [*records("events", *rows), record("users", users), record("customers", {"no": 7, "plan": "basic"})]
+
+    written = to_courier(lines, of=("events", "users", "customers"), streams=[mapped])
+
+    assert content(sandbox)["profiles"] == {"42": {"plan": "free"}, "u1": {"plan": "pro"}, "7": {"plan": "basic"}}
+    assert written.counts == "5 delivered, 0 skipped, 0 rejected"
+
+
+def test_an_answer_that_is_lost_does_not_make_an_identify_without_an_id_arrive_twice(
+    sandbox: Sandbox, to_courier: Writing
+) -> None:
+    sandbox.courier.segment_checks = True
+    sandbox.faults.add(Fault("/inbound/segment", Reset(rows=None), times=2, has_effect=True))
+
+    to_courier(records("events", identify("ada", plan="pro")))
+
+    assert [call.path for call in sandbox.calls] == ["/inbound/segment"] * 3
+    assert len(sandbox.courier.inbound) == 1
+
+
 # --- order -------------------------------------------------------------------
 
 
@@ -376,7 +408,7 @@ def test_events_that_courier_knew_already_are_counted_once_at_the_end(to_courier
     to_courier(records("events", *events[:1]), route="direct")
 
     one = to_courier(records("events", *events[:2]), route="direct")
-    three = to_courier(records("events", *events, {"type": "page", "userId": "ada"}), route="direct", fails=True)
+    three = to_courier(records("events", *events, {"type": "publish", "userId": "ada"}), route="direct", fails=True)
 
     assert one.notes == ["1 event was known to Courier by its messageId already and was not taken again."]
     assert three.notes == ["2 events were known to Courier by their messageId already and were not taken again."]
@@ -520,7 +552,7 @@ def test_a_state_waits_for_every_row_before_it(sandbox: Sandbox, to_courier: Wri
 
 
 def test_a_rejected_row_fails_the_sync_after_all_before_it_was_delivered(sandbox: Sandbox, to_courier: Writing) -> None:
-    events = [identify("a"), identify("b"), {"type": "page", "userId": "c"}, identify("d")]
+    events = [identify("a"), identify("b"), {"type": "publish", "userId": "c"}, identify("d")]
     lines = [*records("events", *events[:2]), state(1), *records("events", *events[2:]), state(2)]
 
     written = to_courier(lines, route="direct", fails=True)
@@ -534,12 +566,13 @@ def test_a_rejected_row_fails_the_sync_after_all_before_it_was_delivered(sandbox
         )
     ]
     assert set(sandbox.courier.profiles) == {"a", "b"}
+    assert (written.warnings, written.counts) == ([], "2 delivered, 0 skipped, 1 rejected")
 
 
 def test_rejected_rows_may_be_left_out_and_are_counted_by_stream_and_reason(
     sandbox: Sandbox, to_courier: Writing
 ) -> None:
-    bad = {"type": "page", "userId": "c"}
+    bad = {"type": "publish", "userId": "c"}
     sandbox.faults.add(
         Fault("/profiles/strange", Answer(400, {"message": "ada@example.com is strange, says Ada L.", "type": "x"}))
     )
@@ -559,6 +592,40 @@ def test_rejected_rows_may_be_left_out_and_are_counted_by_stream_and_reason(
         "1 row of stream more was rejected and left out: Event type must be either track, group or identify (row 1).",
         "1 row of stream more was rejected and left out: neither userId nor anonymousId is given (row 2).",
     ]
+    assert written.counts == "1 delivered, 0 skipped, 11 rejected"
+
+
+def test_events_of_ignored_types_neither_end_a_sync_nor_hide_what_is_rejected(
+    sandbox: Sandbox, to_courier: Writing
+) -> None:
+    mixed = [{"type": kind, "userId": "u"} for kind in ("page", "screen", "alias", "Page", "page", "merge")]
+    lines = [*records("events", mixed[0], identify("a"), *mixed[1:5]), state(1)]
+
+    written = to_courier(lines)
+    other = to_courier(lines, ignored_types=["identify"], fails=True)
+    strict = to_courier([*lines, record("events", mixed[5])], on_invalid_record="skip")
+
+    assert set(sandbox.courier.profiles) == {"a"}
+    assert (written.states, written.warnings) == ([state(1)], [])
+    assert written.counts == "1 delivered, 5 skipped (1 of type alias, 3 of type page, 1 of type screen), 0 rejected"
+    assert other.counts == "0 delivered, 0 skipped, 1 rejected"
+    assert strict.warnings == [
+        "1 row of stream events was rejected and left out: Event type must be either track, group or identify (row 7)."
+    ]
+
+
+@pytest.mark.parametrize("bad", [{"userId": "u"}, {"id": 1}, {"type": None, "userId": "u"}, {}])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_row_without_type_is_a_bad_row_wherever_it_stands(
+    place: int, bad: Event, sandbox: Sandbox, to_courier: Writing
+) -> None:
+    rows = [identify("a"), identify("b")]
+    rows.insert(place, bad)
+
+    written = to_courier([*records("events", *rows), state(1)], on_invalid_record="skip")
+
+    assert (set(sandbox.courier.profiles), written.states) == ({"a", "b"}, [state(1)])
+    assert written.counts == "2 delivered, 0 skipped, 1 rejected"
 
 
 COUNTESS = "Ada King-Noel, Countess of Lovelace and Mrs"
@@ -673,6 +740,36 @@ def test_whoever_is_no_subscriber_need_not_be_removed(sandbox: Sandbox, to_couri
 
     assert [(call.method, call.status) for call in sandbox.calls] == [("DELETE", 404)]
     assert written.states == [state(1)]
+
+
+PAGE = "<html><h1>Sign in</h1></html>"
+
+
+@pytest.mark.parametrize("setting", ["fail", "skip"])
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (200, PAGE), (400, PAGE), (409, PAGE), (413, PAGE), (422, PAGE),
+        (400, {"message": "Sign in"}), (413, {"message": "Sign in", "type": None}), (422, "Sign in"),
+    ],
+)  # fmt: skip
+def test_an_answer_that_is_not_couriers_rejects_and_delivers_no_row(
+    status: int, answer: Any, setting: str, sandbox: Sandbox, to_courier: Writing
+) -> None:
+    page = {"Content-Type": "text/html; charset=utf-8"} if answer == PAGE else {}
+    sandbox.faults.add(Fault("/inbound/courier", Answer(status, answer, headers=page), times=None))
+    lines = [*records("events", *[track(f"u{number}", "E") for number in range(4)]), state(1)]
+
+    written = to_courier(lines, route="direct", on_invalid_record=setting, fails=True, num_workers=1)
+
+    assert written.errors == [
+        (
+            "config_error",
+            f"Courier does not answer as expected (HTTP {status}, “Sign in”): check `api_url` and `region`.",
+        )
+    ]
+    assert (written.states, written.warnings) == ([], [])
+    assert written.counts == "0 delivered, 0 skipped, 0 rejected"
 
 
 def test_a_body_that_is_too_large_for_courier_is_the_rows_fault(sandbox: Sandbox, to_courier: Writing) -> None:

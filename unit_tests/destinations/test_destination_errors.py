@@ -353,7 +353,7 @@ def test_plain_http_is_for_this_machine(host: str, checking: Checking) -> None:
 )
 def test_a_region_stands_for_its_host(region: str, address: str, checking: Checking) -> None:
     with mock.patch("destinations.courier.sending.Api") as api:
-        api.return_value.call.return_value = mock.Mock(status_code=200, json=dict)
+        api.return_value.call.return_value = mock.Mock(status_code=200, json=dict, headers={})
         assert checking(DestinationCourier(), COURIER | {"region": region}) == ("SUCCEEDED", None)
 
     assert api.call_args.args[:3] == ("Courier", "api_url", address)
@@ -429,6 +429,32 @@ def test_a_host_that_is_not_known_is_told_with_the_field(
         ("config_error", f"{vendor} cannot be reached: the host in `{field}` is not known by that name.")
     ]
     assert written.states == [state(1)]
+
+
+@BOTH
+def test_this_machine_is_never_asked_through_a_proxy(write: Writing, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    assert write(records("events", EVENT)).counts == "1 delivered, 0 skipped, 0 rejected"
+
+
+@DESTINATIONS
+@pytest.mark.parametrize("reason", [socket.gaierror(-2, "Name or service not known"), ConnectionRefusedError()])
+def test_a_proxy_that_cannot_be_reached_is_named_as_what_it_is(
+    reason: Exception, destination: MessagingDestination, checking: Checking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setattr(socket, "getaddrinfo", mock.Mock(side_effect=reason))
+    config = COURIER if destination.name == "courier" else RUDDERSTACK
+    vendor = "Courier" if destination.name == "courier" else "RudderStack"
+
+    assert checking(destination, config) == (
+        "FAILED",
+        f"{vendor} cannot be reached: the proxy that HTTPS_PROXY or HTTP_PROXY names did not connect, in 2 tries.",
+    )
 
 
 @BOTH
@@ -526,20 +552,17 @@ def test_a_row_of_a_stream_that_is_not_in_the_catalog_is_told(write: Writing) ->
     ]
 
 
-@pytest.mark.parametrize(
-    "row",
-    [{"id": 1, "email": "ada@example.com"}, {"id": 1, "type": "VIP"}, {"id": 1, "type": None}, {"type": ["track"]}],
-)
-def test_a_stream_without_mapping_is_told_with_its_name(row: Any, to_courier: Writing) -> None:
-    lines = [record("events", EVENT), state(1), record("orders", row)]
+def test_a_stream_without_mapping_is_told_with_its_name(to_courier: Writing) -> None:
+    lines = [record("events", EVENT), state(1), record("orders", {"id": 1, "email": "ada@example.com"})]
 
-    written = to_courier(lines, of=["events", "orders"], fails=True, on_invalid_record="skip")
+    written = to_courier(lines, of=["events", "orders"], fails=True)
 
     assert written.errors == [
         (
             "config_error",
-            "The rows of stream orders are no events, for they have no `type` such as track or identify: say under "
-            "`streams` which call they are and which columns hold the ids, or take the stream out of the connection.",
+            "Row 1 of stream orders was rejected: it is no event, for it has no `type` such as track or identify: say "
+            "under `streams` which call the rows of this stream are, or take it out of the connection (mend it, or "
+            "set `on_invalid_record` to skip to leave such rows out).",
         )
     ]
     assert written.states == [state(1)]
@@ -564,27 +587,22 @@ def test_a_mapping_of_a_stream_that_does_not_come_is_told_before_anything_is_wri
     assert sandbox.calls == []
 
 
-def test_a_row_without_type_among_events_is_a_bad_row(to_courier: Writing) -> None:
-    written = to_courier(records("events", EVENT, {"userId": "u"}), route="rudderstack", on_invalid_record="skip")
-
-    assert written.warnings == ["1 row of stream events was rejected and left out: Event type is required (row 2)."]
-
-
 @pytest.mark.parametrize("stream", ["orders", "support_messages", "message_info"])
-def test_a_stream_that_rudderstack_has_no_use_for_is_told_with_its_name(stream: str, to_rudderstack: Writing) -> None:
-    lines = [record("events", EVENT), state(1), record(stream, {"id": 1, "body": "Hello", "enqueued": None})]
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_row_that_rudderstack_has_no_use_for_is_a_bad_row_wherever_it_stands(
+    place: int, stream: str, to_rudderstack: Writing
+) -> None:
+    rows: list[Config] = [EVENT]
+    rows.insert(place, {"id": 1, "body": "Hello", "enqueued": None})
 
-    written = to_rudderstack(lines, of=["events", stream], fails=True, on_invalid_record="skip")
+    written = to_rudderstack([*records(stream, *rows), state(1)], of=[stream], on_invalid_record="skip")
 
-    assert written.errors == [
-        (
-            "config_error",
-            f"The rows of stream {stream} are no events: this destination takes the streams messages, message_info and "
-            "message_history of Courier, and rows with a `type` such as track or identify; take the stream out of the "
-            "connection.",
-        )
+    assert written.warnings == [
+        f"1 row of stream {stream} was rejected and left out: it is neither a row of Courier's messages or "
+        "message_info (with `enqueued`) or message_history, nor an event with a `type` such as track: take its stream "
+        f"out of the connection (row {place + 1})."
     ]
-    assert written.states == [state(1)]
+    assert (written.states, written.counts) == ([state(1)], "1 delivered, 0 skipped, 1 rejected")
 
 
 @BOTH
@@ -612,7 +630,8 @@ def test_what_else_a_source_prints_is_passed_over(write: Writing, sandbox: Sandb
 
     written = write(lines)
 
-    assert written.messages == [json.loads(state(1))]
+    assert [message["type"] for message in written.messages] == ["STATE", "LOG"]
+    assert (written.states, written.counts) == ([state(1)], "1 delivered, 0 skipped, 0 rejected")
     assert len(sandbox.calls) == 1
 
 
@@ -621,33 +640,53 @@ def test_a_source_that_failed_fails_the_pipe_when_all_it_has_read_is_delivered(
     write: Writing, sandbox: Sandbox
 ) -> None:
     error = {
-        "message": "about ada@example.com",
+        "message": "The key of ada@example.com is wrong: fill in `api_key`.",
         "failure_type": "transient_error",
         "stream_descriptor": {"name": "lists"},
     }
-    trace = json.dumps({"type": "TRACE", "trace": {"type": "ERROR", "emitted_at": 0, "error": error}})
+    total = {"message": "1 stream failed.", "failure_type": "config_error"}
+    traces = [
+        json.dumps({"type": "TRACE", "trace": {"type": "ERROR", "emitted_at": 0, "error": told}})
+        for told in (error, total)
+    ]
 
-    written = write([trace, record("events", EVENT), state(1)], fails=True)
+    written = write([traces[0], record("events", EVENT), state(1), traces[1]], fails=True)
 
     assert written.states == [state(1)]
     assert len(sandbox.calls) == 1
     assert written.errors == [
         (
             "transient_error",
-            "The source reported an error in stream lists, so its rows are incomplete; those that came were delivered.",
+            "The source reported an error in stream lists: “The key of … is wrong: fill in `api_key`”. Its rows are "
+            "incomplete; those that came were delivered.",
+        )
+    ]
+    assert written.counts == "1 delivered, 0 skipped, 0 rejected"
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("error", "reason"), [({}, "no reason given"), (None, "no reason given"), ({"message": "x"}, "x")]
+)
+def test_a_source_that_fails_without_a_row_is_told_with_its_reason(error: Any, reason: str, write: Writing) -> None:
+    trace = {"type": "TRACE", "trace": {"type": "ERROR", "emitted_at": 0, "error": error}}
+
+    written = write([json.dumps(trace)], fails=True)
+
+    assert written.errors == [
+        (
+            "system_error",
+            f"The source reported an error: “{reason}”. Its rows are incomplete; those that came were delivered.",
         )
     ]
 
 
-@BOTH
-def test_many_reasons_do_not_fill_the_log(write: Writing, sandbox: Sandbox) -> None:
+def test_many_reasons_do_not_fill_the_log(to_courier: Writing, sandbox: Sandbox) -> None:
     for number in range(200):
         answer = Answer(400, {"message": f"reason {number}", "type": "x"})
-        sandbox.faults.add(Fault("/inbound/segment|/v1/batch", answer, after=number))
-    # A state after each row, so that each is a batch of its own.
-    lines = [line for number in range(200) for line in (record("events", EVENT), state(number))]
+        sandbox.faults.add(Fault("/inbound/segment", answer, after=number))
 
-    written = write(lines, on_invalid_record="skip")
+    written = to_courier(records("events", *[EVENT] * 200), on_invalid_record="skip")
 
     assert len(written.warnings) == 51
     assert "150 rows of stream events were rejected and left out: other reasons (rows 51, 52, 53, 54, 55, …)." in (
@@ -664,12 +703,12 @@ def test_a_bug_is_told_with_the_places_it_passed_and_without_its_words(
 ) -> None:
     config = COURIER if destination.name == "courier" else RUDDERSTACK
     module = f"destinations.{destination.name}"
-    target = f"{module}.destination.plan" if destination.name == "courier" else f"{module}.destination.item_of"
+    target = f"{module}.destination.plan" if destination.name == "courier" else f"{module}.destination.encoded"
 
     with mock.patch(target, side_effect=KeyError("ada@example.com")):
         ran = run(tmp_path, destination, "write", config, catalog_of("events"), records("events", EVENT))
 
-    (message,) = ran.messages
+    (_, message) = ran.messages
     error = message["trace"]["error"]
     assert error["message"] == "The destination failed with KeyError, which is a mistake in it: please report it."
     assert error["failure_type"] == "system_error"
@@ -755,7 +794,7 @@ def test_source_and_destination_make_a_plain_pipe(real: tuple[Sandbox, str], tmp
     # More may be sent while the pipe runs.
     assert before <= sent <= sent_by_now(sandbox)
     assert len({one["messageId"] for one in sandbox.rudderstack.events}) == len(sandbox.rudderstack.events)
-    assert json.loads(out.splitlines()[-1])["type"] == "STATE"
+    assert [json.loads(line)["type"] for line in out.splitlines()[-2:]] == ["STATE", "LOG"]
     assert b"@" not in out
 
 
@@ -780,7 +819,8 @@ def test_a_signal_ends_a_write_at_once_and_echoes_nothing_that_was_not_accepted(
 
     asked = len(sandbox.calls)
     process.send_signal(number)
-    out, err = process.communicate(timeout=PATIENCE)
+    process.wait(timeout=PATIENCE)  # with its input open
+    out, err = process.communicate()
 
     assert first == state(1)
     assert len(sandbox.calls) <= asked + 1  # what was about to be asked
@@ -855,7 +895,8 @@ def test_a_state_is_echoed_to_the_letter_whatever_the_output_is_said_to_be_encod
     process = started(f"-m destinations.{name}", *words, env=os.environ | {"PYTHONIOENCODING": "latin-1"})
     out, err = process.communicate(in_bytes([line]), timeout=PATIENCE)
 
-    assert (process.returncode, out.decode(), err) == (0, f"{line}\n", b"")
+    assert (process.returncode, err) == (0, b"")
+    assert out.decode().splitlines()[0] == line
 
 
 @pytest.mark.parametrize("name", ["courier", "rudderstack"])

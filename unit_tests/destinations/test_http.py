@@ -9,13 +9,13 @@ import pytest
 import requests
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from destinations.http import LONGEST_ASKED, Api, GivenUpError, Key, retry_after, said
+from destinations.http import LONGEST_ASKED, Api, Cancelled, retry_after, vendor_message
 from sandbox import Sandbox
 from sandbox.faults import Answer, Fault
 from unit_tests.conftest import NOW
 from unit_tests.support.clock import VirtualClock
 
-KEY = Key("Bearer sandbox-courier-key")
+KEY = "Bearer sandbox-courier-key"
 
 
 @pytest.fixture
@@ -43,13 +43,13 @@ def test_what_is_too_much_for_one_worker_is_too_much_for_all(api: Api, sandbox: 
     assert 90 <= sandbox.calls[-1].at - began < 91
 
 
-def test_a_call_that_is_given_up_ends_within_seconds(address: str, sandbox: Sandbox, clock: VirtualClock) -> None:
+def test_a_call_that_is_cancelled_ends_within_seconds(address: str, sandbox: Sandbox, clock: VirtualClock) -> None:
     api = Api("Courier", "api_url", address, KEY, agent="test")
     sandbox.faults.add(Fault("/messages", Answer(503, headers={"Retry-After": "3000"})))
     began = clock.now()
 
-    with pytest.raises(GivenUpError):
-        api.call("GET", "/messages", given_up=lambda: clock.now() - began > 7)
+    with pytest.raises(Cancelled):
+        api.call("GET", "/messages", is_cancelled=lambda: clock.now() - began > 7)
 
     assert clock.now() - began < 15
     api.close()
@@ -109,4 +109,4 @@ def test_retry_after_is_read_as_seconds_or_as_a_date(header: str, seconds: float
     ],
 )
 def test_a_vendor_is_quoted_in_one_short_line_without_addresses(body: str, words: str) -> None:
-    assert said(reply(body)) == words
+    assert vendor_message(reply(body)) == words

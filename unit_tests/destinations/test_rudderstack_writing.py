@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from destinations.rejected import Rejected, Row
+from destinations.rows import Rejected, Row
 from destinations.rudderstack import mapping
 from destinations.rudderstack.mapping import EventMapper, Moment, message_id
 from destinations.values import encoded, rfc3339
@@ -60,8 +60,7 @@ def test_a_message_becomes_an_event_for_each_moment_it_has_reached(sandbox: Sand
     assert arrived == [
         {
             "type": "track", "userId": "ada", "event": f"Message {name}", "messageId": f"courier:{ID}:{name.lower()}",
-            "originalTimestamp": at, "sentAt": "2026-03-15T12:00:00.000Z", "context": {"library": LIBRARY},
-            "properties": properties,
+            "timestamp": at, "originalTimestamp": at, "context": {"library": LIBRARY}, "properties": properties,
         }
         for name, at in [
             ("Sent", "2023-11-14T22:13:21.000Z"), ("Delivered", "2023-11-14T22:13:22.000Z"),
@@ -126,7 +125,7 @@ def test_a_row_without_the_time_of_its_message_is_left_out_among_messages(
     written = to_rudderstack(records("messages", *rows), of=["messages"], on_invalid_record="skip")
 
     assert [one["messageId"] for one in sandbox.rudderstack.events] == ["courier:m1:sent"]
-    assert written.warnings == ["1 row of stream messages was rejected and left out: it has no enqueued (row 2)."]
+    assert written.warnings[0].endswith("with a `type` such as track: take its stream out of the connection (row 2).")
 
 
 def test_a_time_that_is_no_number_any_more_is_that_rows_fault(sandbox: Sandbox, to_rudderstack: Writing) -> None:
@@ -291,11 +290,18 @@ def test_an_event_passes_as_it_is(sandbox: Sandbox, to_rudderstack: Writing) -> 
     [
         ({}, {}),
         ({"timestamp": "T"}, {"timestamp": "T", "originalTimestamp": "T"}),
-        ({"originalTimestamp": "O"}, {"originalTimestamp": "O"}),
+        ({"originalTimestamp": "O"}, {"timestamp": "O", "originalTimestamp": "O"}),
         ({"originalTimestamp": "O", "sentAt": "S"}, {"originalTimestamp": "O", "sentAt": "S", "timestamp": "O"}),
         ({"timestamp": "T", "sentAt": "S"}, {"originalTimestamp": "T", "sentAt": "S", "timestamp": "T"}),
-        ({"sentAt": "S"}, {"sentAt": "S", "timestamp": "S"}),
+        ({"sentAt": "S"}, {"sentAt": "S", "timestamp": "S", "originalTimestamp": "S"}),
         ({"timestamp": None, "sentAt": None}, {}),
+        ({"timestamp": " ", "originalTimestamp": "", "sentAt": "\t"}, {}),
+        ({"timestamp": " ", "originalTimestamp": "O"}, {"timestamp": "O", "originalTimestamp": "O"}),
+        *(
+            ({name: value}, {"timestamp": "2024-05-06T07:08:09.000Z", "originalTimestamp": "2024-05-06T07:08:09.000Z"})
+            for name in ("timestamp", "originalTimestamp")
+            for value in (1714979289000, "1714979289000", 1714979289000.0)
+        ),
     ],
 )
 def test_an_event_gets_the_id_time_and_context_it_lacks_and_keeps_its_own_time(
@@ -304,8 +310,7 @@ def test_an_event_gets_the_id_time_and_context_it_lacks_and_keeps_its_own_time(
     to_rudderstack(records("events", {"type": "identify", "userId": "ada", "context": {"ip": "::1"}, **timing}))
 
     (arrived,) = sandbox.rudderstack.events
-    times = {name: arrived[name] for name in ("timestamp", "originalTimestamp", "sentAt") if name in arrived}
-    assert times == {"sentAt": "2026-03-15T12:00:00.000Z"} | expected
+    assert {name: arrived[name] for name in ("timestamp", "originalTimestamp", "sentAt") if name in arrived} == expected
     assert arrived["context"] == {"library": LIBRARY, "ip": "::1"}
 
 
@@ -348,25 +353,48 @@ def test_events_leave_as_gzip_in_their_order_and_below_the_limit(sandbox: Sandbo
     assert min(sizes[:2]) > 3_900_000
 
 
-def test_an_event_of_32_kb_passes_and_a_larger_one_is_rejected(sandbox: Sandbox, to_rudderstack: Writing) -> None:
+def test_an_event_may_be_as_large_as_a_request(sandbox: Sandbox, to_rudderstack: Writing) -> None:
     def of_size(size: int) -> dict[str, Any]:
-        stub = event(
-            "ada", originalTimestamp="O", sentAt="S", timestamp="T", context={"library": {}}, properties={"t": ""}
-        )
-        stub["properties"]["t"] = "é" * ((size - len(encoded(stub))) // 2)
-        stub["event"] += "x" * (size - len(encoded(stub)))
+        """An event that fills a batch of this size alone."""
+        stub = event("ada", originalTimestamp="O", timestamp="T", context={"library": {}}, properties={"t": ""})
+        stub["properties"]["t"] = "x" * (size - len(encoded({"batch": [stub]})))
         return stub
 
-    assert len(encoded(of_size(32_768))) == 32_768
+    large, too_large = of_size(4_000_000), of_size(4_000_001)
 
     written = to_rudderstack(
-        records("events", of_size(32_768), of_size(32_769), event("bob")), on_invalid_record="skip"
+        [*records("events", event("ann"), large, too_large, event("bob")), state(1)], on_invalid_record="skip"
     )
 
-    assert [one["userId"] for one in sandbox.rudderstack.events] == ["ada", "bob"]
+    assert [one["userId"] for one in sandbox.rudderstack.events] == ["ann", "ada", "bob"]
     assert written.warnings == [
-        "1 row of stream events was rejected and left out: it is larger than the 32 KB that RudderStack takes (row 2)."
+        "1 row of stream events was rejected and left out: it is larger than the 4 MB that RudderStack takes in a "
+        "request (row 3)."
     ]
+    assert (written.states, written.counts) == ([state(1)], "3 delivered, 0 skipped, 1 rejected")
+
+
+@pytest.mark.parametrize("words", ["request size exceeds max limit\n", "<html>413 Request Entity Too Large</html>"])
+def test_a_lower_limit_is_found_by_halving_and_only_the_gateways_own_rejects_a_row(
+    words: str, sandbox: Sandbox, to_rudderstack: Writing
+) -> None:
+    answer = sandbox.answer
+
+    def limited(request: Any) -> Any:
+        if len(gzip.decompress(request.body)) > 1000:
+            sandbox.faults.add(Fault("/v1/batch", Answer(413, words)))
+        return answer(request)
+
+    sandbox.answer = limited  # type: ignore[method-assign]
+    rows = [event(f"u{number}", properties={"t": "x" * (2000 if number == 6 else 1)}) for number in range(10)]
+    is_gateways = words.startswith("request")
+
+    written = to_rudderstack([*records("events", *rows), state(1)], on_invalid_record="skip", fails=not is_gateways)
+
+    arrived = [int(one["userId"][1:]) for one in sandbox.rudderstack.events]
+    assert arrived == ([0, 1, 2, 3, 4, 5, 7, 8, 9] if is_gateways else [0, 1, 2, 3, 4, 5])
+    assert written.counts == f"{len(arrived)} delivered, 0 skipped, {int(is_gateways)} rejected"
+    assert written.states == [state(1)][: int(is_gateways)]
 
 
 def test_a_state_is_echoed_when_all_before_it_was_accepted(sandbox: Sandbox, to_rudderstack: Writing) -> None:
@@ -473,6 +501,36 @@ def test_a_gateway_that_cannot_read_the_batches_fails_the_sync_and_blames_no_row
     assert (len(sandbox.calls), written.states, written.warnings) == (1, [], [])
 
 
+@pytest.mark.parametrize("setting", ["fail", "skip"])
+@pytest.mark.parametrize("status", [200, 400, 413, 422])
+def test_a_proxys_page_rejects_and_delivers_no_row(
+    status: int, setting: str, sandbox: Sandbox, to_rudderstack: Writing
+) -> None:
+    page = Answer(status, "<html>Sign in</html>", headers={"Content-Type": "text/html"})
+    sandbox.faults.add(Fault("/v1/batch", page, times=None))
+    lines = [*records("events", *[event(f"u{number}") for number in range(4)]), state(1)]
+
+    written = to_rudderstack(lines, on_invalid_record=setting, fails=True)
+
+    assert written.errors == [
+        (
+            "config_error",
+            f"`data_plane_url` does not answer as a RudderStack data plane does (HTTP {status}, “Sign in”): check the "
+            "address.",
+        )
+    ]
+    assert (written.states, written.warnings) == ([], [])
+    assert written.counts == "0 delivered, 0 skipped, 0 rejected"
+
+
+def test_rows_that_have_nothing_new_to_tell_are_counted_apart(to_rudderstack: Writing) -> None:
+    rows = [message(1, sent=ENQUEUED), message(1, sent=ENQUEUED), message(2, "ENQUEUED")]
+
+    written = to_rudderstack(records("messages", *rows), of=["messages"])
+
+    assert written.counts == "1 delivered, 2 skipped (2 without a new moment), 0 rejected"
+
+
 def test_a_row_that_is_rejected_here_fails_the_sync_when_all_before_it_is_delivered(
     sandbox: Sandbox, to_rudderstack: Writing
 ) -> None:
@@ -498,6 +556,7 @@ def test_a_row_that_is_rejected_here_fails_the_sync_when_all_before_it_is_delive
         ("events", {"type": "track", "userId": " "}, "request neither has anonymousId nor userId"),
         ("events", {"type": "track", "userId": "u", "context": "text"}, "context must be an object"),
         ("events", {"type": "track", "userId": {}}, "an id must be text or a whole number"),
+        ("events", {"type": "track", "userId": "u", "timestamp": []}, "a column that tells a time holds none"),
         ("events", "text", "its data is no object"),
         ("messages", {"enqueued": ENQUEUED, "status": "SENT"}, "id is missing"),
         ("messages", {"enqueued": "", "id": "m", "status": "SENT"}, "it has a status, but no time"),
@@ -534,14 +593,3 @@ def test_an_answer_that_is_lost_repeats_events_under_the_same_ids(sandbox: Sandb
     to_rudderstack(records("messages", message(1, sent=ENQUEUED)), of=["messages"])
 
     assert [one["messageId"] for one in sandbox.rudderstack.events] == ["courier:m1:sent"] * 2
-
-
-def test_when_something_was_sent_is_told_by_the_request_that_brought_it(
-    sandbox: Sandbox, to_rudderstack: Writing, clock: VirtualClock
-) -> None:
-    clock.advance(0.25)
-
-    to_rudderstack(records("events", event("a")))
-
-    (call,) = sandbox.calls
-    assert [one["sentAt"] for one in json.loads(call.body)["batch"]] == ["2026-03-15T12:00:00.250Z"]

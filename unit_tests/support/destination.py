@@ -48,8 +48,14 @@ class Ran:
 
     @property
     def notes(self) -> list[str]:
-        """What was logged that is no warning."""
-        return self._logs("INFO")
+        """What was logged that is neither a warning nor the counts at the end."""
+        return [note for note in self._logs("INFO") if not note.startswith("Rows: ")]
+
+    @property
+    def counts(self) -> str:
+        """How many rows a write says to have delivered, skipped and rejected."""
+        (counts,) = [note for note in self._logs("INFO") if note.startswith("Rows: ")]
+        return counts.removeprefix("Rows: ").removesuffix(".")
 
     def _logs(self, level: str) -> list[str]:
         logs = [message["log"] for message in self.messages if message["type"] == "LOG"]
