@@ -17,8 +17,11 @@ Config = Mapping[str, Any]
 
 ON_INVALID_RECORD: Final = {
     "type": "string",
-    "title": "Rows that cannot be delivered",
-    "description": "fail: the first one ends the sync. skip: they are left out, and counted in a warning at the end.",
+    "title": "Rejected rows",
+    "description": (
+        "What to do with rows that cannot be delivered. fail: the first one ends the sync. skip: they are left out "
+        "and counted in a warning at the end."
+    ),
     "enum": ["fail", "skip"],
     "default": "fail",
 }

@@ -311,8 +311,9 @@ def paths_of(specification: dict[str, Any], prefix: str = "") -> Iterator[str]:
         yield from paths_of(setting, f"{prefix}{name}.")
 
 
-def test_the_icon_is_a_small_square_drawing_that_loads_nothing() -> None:
-    text = (ROOT / metadata("source")["icon"]).read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", CONNECTORS)
+def test_the_icon_is_a_small_square_drawing_that_loads_nothing(name: str) -> None:
+    text = (CONNECTORS[name].parent / metadata(name)["icon"]).read_text(encoding="utf-8")
     icon = ET.fromstring(text)
 
     assert icon.tag == "{http://www.w3.org/2000/svg}svg"

@@ -18,15 +18,15 @@ WORKERS: Final = 8
 MOST_WORKERS: Final = 64
 
 COLUMNS: Final = {
-    "userId": "The column of the user's id",
-    "anonymousId": "The column of an id for users who have none yet",
-    "event": "track: the column of the event's name",
-    "groupId": "group: the column of the group's id",
+    "userId": "Column of the user's id",
+    "anonymousId": "Column of an id for users who have none yet",
+    "event": "track: column of the event's name",
+    "groupId": "group: column of the group's id",
     "messageId": (
-        "The column of an id that names the event, not what it is about: a later row with the same id is taken for a "
+        "Column of an id that names the event, not what it is about: a later row with the same id is taken for a "
         "repeat. A row without one is known by its content"
     ),
-    "timestamp": "The column of the time at which it happened",
+    "timestamp": "Column of the time at which it happened",
 }
 """What a column may be mapped to. All other columns become traits (identify, group) or properties (track)."""
 
@@ -110,17 +110,21 @@ SPECIFICATION: Final[dict[str, Any]] = {
     "properties": {
         "api_key": _text(
             "API key",
-            description="A key of the workspace and environment (production or test) that is to receive the events.",
+            description=(
+                "Key of the Courier workspace and environment (production or test) to write to. Find it in Courier "
+                "under Settings, API Keys."
+            ),
+            examples=["pk_prod_XXXXXXXXXXXX"],
             airbyte_secret=True,
             order=0,
         ),
-        "region": _text("Region", description="Where the workspace is.", enum=list(HOSTS), default="US", order=1),
+        "region": _text("Region", description="Data centre of the workspace.", enum=list(HOSTS), default="US", order=1),
         "route": _text(
             "Route",
             description=(
-                "segment or rudderstack: events arrive as if that platform had sent them, for templates and "
-                "automations that are mapped to its events. direct: profiles, events, tenants and automations are "
-                "written by Courier's own API; nothing has to be set up in Courier."
+                "How events enter Courier. segment or rudderstack: as if that platform had sent them, for templates "
+                "and automations mapped to its events. direct: by Courier's own API, as profiles, events, tenants and "
+                "automations; nothing has to be set up in Courier."
             ),
             enum=list(ROUTES),
             order=2,
@@ -128,8 +132,8 @@ SPECIFICATION: Final[dict[str, Any]] = {
         "on_invalid_record": {**ON_INVALID_RECORD, "order": 3},
         "ignored_types": {
             "type": "array",
-            "title": "Ignored types of events",
-            "description": "Events of these types are counted, and neither sent nor rejected.",
+            "title": "Ignored event types",
+            "description": "Types of events to leave out. They are counted, and are no errors.",
             "items": {"type": "string", "enum": list(EVENT_TYPES)},
             "uniqueItems": True,
             "default": ["page", "screen", "alias"],
@@ -137,10 +141,11 @@ SPECIFICATION: Final[dict[str, Any]] = {
         },
         "streams": {
             "type": "array",
-            "title": "Mappings of plain rows",
+            "title": "Stream mappings",
             "description": (
-                "For streams whose rows are no events. Columns that are not named become traits or properties. "
-                "Segment's warehouse tables identifies, tracks, groups and users need no mapping."
+                "Streams whose rows are no events, with the call each row becomes. Columns that are not named become "
+                "traits or properties. The warehouse tables identifies, tracks, groups and users of Segment and "
+                "RudderStack need no mapping."
             ),
             "order": 5,
             "items": {
@@ -148,10 +153,10 @@ SPECIFICATION: Final[dict[str, Any]] = {
                 "required": ["stream", "call"],
                 "additionalProperties": False,
                 "properties": {
-                    "stream": _text("Stream", order=0),
-                    "call": _text("Call", enum=list(CALLS), order=1),
+                    "stream": _text("Stream", description="Name of the stream", examples=["orders"], order=0),
+                    "call": _text("Call", description="What each row becomes", enum=list(CALLS), order=1),
                     "eventName": _text(
-                        "Name of the event", description="track: of all rows, if no column tells it", order=2
+                        "Event name", description="track: name of the event in rows without one", order=2
                     ),
                     **{
                         name: _text(name, description=description, order=order)
@@ -163,14 +168,14 @@ SPECIFICATION: Final[dict[str, Any]] = {
         "api_url": _text(
             "Address of the API",
             format="uri",
-            description="Another host than the region's, such as a gateway. Plain http for this machine only.",
+            description="Other host than the region's, such as a gateway. https, or http on this machine.",
             airbyte_hidden=True,
             order=6,
         ),
         "num_workers": {
             "type": "integer",
             "title": "Workers",
-            "description": "How many users' rows are delivered at the same time.",
+            "description": "Number of rows delivered at the same time.",
             "default": WORKERS,
             "minimum": 1,
             "maximum": MOST_WORKERS,

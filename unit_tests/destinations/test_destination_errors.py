@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -68,6 +69,17 @@ def test_the_specification_hides_the_key_and_offers_no_overwriting(
 
     assert [name for name, field in properties.items() if field.get("airbyte_secret")] in (["api_key"], ["write_key"])
     assert message["spec"]["supported_destination_sync_modes"] == ["append", "append_dedup"]
+
+
+@DESTINATIONS
+def test_the_page_names_every_field(destination: MessagingDestination) -> None:
+    page = (ROOT / "docs" / "destinations.md").read_text(encoding="utf-8")
+    section = page.partition(f"## Into {destination.specification['title']}\n")[2].partition("\n## ")[0]
+
+    assert re.findall(r"^\| `(\w+)` \| (yes|no) \|", section, re.MULTILINE) == [
+        (name, "yes" if name in destination.specification["required"] else "no")
+        for name in destination.specification["properties"]
+    ]
 
 
 def everything(sandbox: Sandbox) -> list[Any]:
