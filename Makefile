@@ -48,9 +48,9 @@ demo: $(READY) ## sync from a sandbox on this machine, no key needed; again to r
 demo-loop: $(READY) ## send an event round: Segment → Courier → RudderStack, all on this machine
 	@$(BIN)/python -m scripts.loop
 
-sync: $(READY) ## sync with your own key: CONFIG=… [STREAMS=a,b] [CATALOG=…] [STATE=…] [OUT=….duckdb]
-	@$(BIN)/python -m scripts.sync --config "$(CONFIG)" $(if $(STREAMS),--streams "$(STREAMS)") \
-		$(if $(CATALOG),--catalog "$(CATALOG)") $(if $(STATE),--state "$(STATE)") $(if $(OUT),--out "$(OUT)")
+sync: $(READY) ## load with your own key: CONFIG=… [DESTINATION=duckdb|postgres|…] [STREAMS=a,b] [DATASET=…]
+	@$(BIN)/messaging-sync --config "$(CONFIG)" $(if $(DESTINATION),--destination "$(DESTINATION)") \
+		$(if $(STREAMS),--streams "$(STREAMS)") $(if $(DATASET),--dataset "$(DATASET)")
 
 sandbox: $(READY) ## run the sandbox that secrets/config.example.json points to
 	@$(BIN)/python -m sandbox --port 8642 --no-budgets
@@ -99,7 +99,7 @@ audit: $(READY) ## look the dependencies up among known vulnerabilities (asks a 
 	@build/audit/bin/pip-audit --require-hashes --disable-pip -r requirements/dev.lock
 
 lock: | $(UV) ## resolve the pinned dependencies anew
-	@$(LOCK) --extra dev --extra demo --output-file requirements/dev.lock pyproject.toml
+	@$(LOCK) --extra dev --extra load --output-file requirements/dev.lock pyproject.toml
 	@$(LOCK) --extra pyairbyte --output-file requirements/pyairbyte.lock pyproject.toml
 	@$(LOCK) --output-file requirements/dbt.lock requirements/dbt.in
 	@echo uv | $(LOCK) --output-file requirements/tools.lock -

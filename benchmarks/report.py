@@ -14,7 +14,7 @@ from typing import Final
 from benchmarks.findings import Figures, Findings, Noise
 from benchmarks.processes import MEGABYTE
 from benchmarks.works import Line
-from scripts.console import table
+from messaging_sync.console import table
 
 HERE: Final = Path(__file__).resolve().parent
 RESULTS: Final = HERE / "RESULTS.md"
@@ -40,7 +40,7 @@ class Report:
 
     def as_text(self) -> str:
         """The table alone, for a terminal."""
-        return table(HEADER, [[cell.replace("*", "") for cell in _cells(line)] for line in self.lines], frozenset())
+        return table(HEADER, [[cell.replace("*", "") for cell in _cells(line)] for line in self.lines], len(HEADER))
 
     def as_page(self) -> str:
         parts = [

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from benchmarks.environments import Environment
 from benchmarks.processes import Cost, Program, cost_of
-from scripts.console import table
+from messaging_sync.console import table
 
 PROFILER: Final = "py-spy==0.4.3"
 RATE: Final = 250  # samples a second
@@ -72,5 +72,5 @@ def report(cost: Cost, found: Sequence[Stack]) -> str:
     ]
     for title, counted in (("by itself", itself), ("with what it calls", with_calls), ("thread", threads)):
         rows = [[f"{each * count:.2f}", name] for name, count in counted.most_common(TOP)]
-        parts.append(table(("µs/row", title), rows, frozenset({0})))
+        parts.append(table(("µs/row", title), rows, 0))
     return "\n\n".join(parts)

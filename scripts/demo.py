@@ -9,147 +9,92 @@ also the date that the sandbox's history hangs on, so that a later run meets the
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
-from scripts.connector import Connector, StopRequest
-from scripts.console import Console
-from scripts.sync import standard_output
-from scripts.syncing import FAILURES, Job, Outcome, SyncError, explained, report, sync, write_atomically
+import duckdb
+
+from messaging_sync.__main__ import Job, run
+from messaging_sync.console import Console
+from messaging_sync.source import SyncError
 
 FOLDER: Final = Path(".demo")
 API_KEY: Final = "sandbox-iterable-key"
 COURIER_KEY: Final = "sandbox-courier-key"
 HISTORY: Final = timedelta(days=400)
 LISTENING: Final = re.compile(r"listening on (http://\S+)\n")
-# Seconds the sandbox has to start, and to end.
-PATIENCE: Final = 20.0
+
+LOOK: Final = Path("scripts/funnel.sql")
 
 
-@dataclass(frozen=True)
-class History:
-    """What the demo remembers from run to run."""
-
-    anchor: str  # the sandbox's date, YYYY-MM-DD
-    runs: int = 0
-    finished: float = 0.0  # when the last run ended, seconds since 1970
-
-    @classmethod
-    def load(cls, path: Path) -> "History":
-        """The history of earlier runs, or that of a demo which starts today."""
-        try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return cls(anchor=datetime.now(UTC).date().isoformat())
-
-    def after(self, finished: float) -> "History":
-        """The history with one more run."""
-        return History(self.anchor, self.runs + 1, finished)
-
-
-def main() -> None:
-    """The command; exits 0 when all went well, 1 when something failed, 130 when interrupted."""
-    stop = StopRequest()
-    stop.listen()
-    sys.exit(run(FOLDER, os.environ.get("SANDBOX_PORT", ""), stop, standard_output()))
-
-
-def run(folder: Path, port: str, stop: StopRequest, out: TextIO) -> int:
-    """Runs the demo in a folder; the exit code.
-
-    `port` is the sandbox's, as text; an empty one means any that is free.
-    """
-    console = Console(out, [API_KEY, COURIER_KEY])
-    folder.mkdir(parents=True, exist_ok=True)
-    memory = folder / "demo.json"
-    history = History.load(memory)
-    _save(memory, history)
+def main() -> int:
+    """Runs the demo; the exit code is 0 when all went well, 1 when something failed, 130 when interrupted."""
+    console = Console(sys.stdout)
+    FOLDER.mkdir(exist_ok=True)
+    database = FOLDER / "messaging.duckdb"
+    before = rows(database)
+    console.say("Starting the sandbox, a local stand-in for Iterable and Courier with data up to now …")
+    anchor = first_day(FOLDER / "first-day")
     try:
-        number = port_number(port)
-        console.say("Starting the sandbox, a local stand-in for Iterable and Courier with data up to now …")
-        with sandbox(number, history.anchor, folder / "sandbox.log") as url:
-            outcome = sync(_job(folder, url, history.anchor), Connector(stop), console)
-    except FAILURES as error:
-        console.say(explained(error))
+        with sandbox(anchor, FOLDER / "sandbox.log", "--port", os.environ.get("SANDBOX_PORT", "0")) as url:
+            code = run(Job(config_file(FOLDER, url, anchor), str(database)), console)
+    except SyncError as error:
+        console.say(str(error))
         return 1
-    report(outcome, console)
-    console.say(closing_words(outcome, history, time.time(), folder))
-    if not outcome.exit_code:
-        _save(memory, history.after(time.time()))
-    return outcome.exit_code
+    if code == 0:
+        console.say(f"{rows(database) - before:,} rows are new; run `make demo` again for what happens from now on.\n")
+        look = f"import duckdb; print(duckdb.connect('{database}').sql(open('{LOOK}').read()))"
+        console.say(f'$ .venv/bin/python -c "{look}"')
+        with duckdb.connect(str(database), read_only=True) as connection:
+            console.say(str(connection.sql(LOOK.read_text(encoding="utf-8"))))
+    return code
 
 
-def port_number(text: str) -> int:
-    """The port that SANDBOX_PORT names, 0 for none; SyncError when it is taken or is no port."""
-    if not text:
-        return 0
-    if not text.isascii() or not text.isdecimal() or not 0 < int(text) < 65536:
-        raise SyncError(f"SANDBOX_PORT is {text}, which is no port: choose a number from 1 to 65535.")
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", int(text)))
-        except OSError as error:
-            raise SyncError(
-                f"Port {text} cannot be used ({error.strerror}); set SANDBOX_PORT to another, or to none."
-            ) from error
-    return int(text)
+def first_day(path: Path) -> str:
+    """The day of the first demo, YYYY-MM-DD: the sandbox's history hangs on it."""
+    if not path.exists():
+        path.write_text(datetime.now(UTC).date().isoformat(), encoding="utf-8")
+    return path.read_text(encoding="utf-8")
 
 
 @contextmanager
-def sandbox(port: int, anchor: str, log: Path, *options: str) -> Iterator[str]:
-    """The sandbox's URL; its process ends with the block, what it prints goes to a file."""
-    command = [sys.executable, "-u", "-m", "sandbox", "--port", str(port), "--anchor", anchor, "--no-budgets", *options]
-    with log.open("wb") as output:
-        # A session of its own: Ctrl-C must not take the sandbox from a connector that is still being ended.
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
+def sandbox(anchor: str, log: Path, *options: str) -> Iterator[str]:
+    """Yields the sandbox's URL; its process ends with the block, what it prints goes to a file."""
+    command = [sys.executable, "-u", "-m", "sandbox", "--anchor", anchor, "--no-budgets", *options]
     try:
-        yield _url(process, log)
-    finally:
-        process.terminate()
+        with log.open("wb") as errors:
+            # A session of its own: Ctrl-C must not take the sandbox from a source that is still being ended.
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise SyncError(f"{error.filename} cannot be used: {error.strerror}.") from error
+    with process:
         try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            said = process.stdout.readline() if process.stdout else ""
+            listening = LISTENING.search(said)
+            if not listening:
+                last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] or [
+                    "it said nothing"
+                ]
+                raise SyncError(f"The sandbox did not start: {last[0].rstrip('.')}.")
+            yield listening[1]
+        finally:
+            process.terminate()
 
 
-def closing_words(outcome: Outcome, history: History, now: float, folder: Path) -> str:
-    """What the run means and what to try next."""
-    if outcome.stopped:
-        return f"Stopped, and the sandbox too. What was read is in {folder}/; `make demo` goes on from there."
-    if outcome.exit_code:
-        return f"The demo did not go as it should. What was read is in {folder}/."
-    database = folder / "messaging.duckdb"
-    if not history.runs:
-        return (
-            f"First run: {outcome.records:,} records in {outcome.seconds:.0f} s, in {database}.\n"
-            "Run `make demo` again: it goes on from its state and adds only what has happened since."
-        )
-    ordinal = "Second run" if history.runs == 1 else f"Run {history.runs + 1}"
-    rows = f"{outcome.new_rows:,} new record{'s' * (outcome.new_rows != 1)}"
-    return f"{ordinal}: {rows}, {duration(now - history.finished)} after the last run, in {database}."
-
-
-def duration(seconds: float) -> str:
-    """A length of time in words, in the largest unit of which there are two."""
-    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length:.0f} {unit}s"
-    return f"{seconds:.0f} second{'s' * (round(seconds) != 1)}"
-
-
-def _job(folder: Path, url: str, anchor: str) -> Job:
+def config_file(folder: Path, url: str, anchor: str) -> Path:
+    """Writes the configuration that reads the sandbox."""
     config = {
         "api_key": API_KEY,
         "start_date": f"{date.fromisoformat(anchor) - HISTORY}T00:00:00Z",
@@ -159,29 +104,21 @@ def _job(folder: Path, url: str, anchor: str) -> Job:
         "budget_share": 1000,
     }
     path = folder / "config.json"
-    write_atomically(path, json.dumps(config, indent=2) + "\n")
-    return Job(config=path, database=folder / "messaging.duckdb", state=folder / "state.json")
+    path.write_text(json.dumps(config, indent=2), encoding="utf-8")
+    return path
 
 
-def _save(path: Path, history: History) -> None:
-    write_atomically(path, json.dumps(asdict(history)) + "\n")
-
-
-def _url(process: subprocess.Popen[bytes], log: Path) -> str:
-    """Where the sandbox says it listens; SyncError when it ends or says nothing in time."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        ended = process.poll() is not None  # asked first, so that its last words are in the file
-        said = log.read_text(encoding="utf-8", errors="replace")
-        found = LISTENING.search(said)
-        if found:
-            return found[1]
-        if ended:
-            break
-        time.sleep(0.05)
-    last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
-    raise SyncError(f"The sandbox did not start: {last[0].rstrip('.')}.")
+def rows(database: Path) -> int:
+    """The rows of all tables of streams."""
+    if not database.exists():
+        return 0
+    with duckdb.connect(str(database), read_only=True) as connection:
+        query = (
+            "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main' AND NOT starts_with(table_name, '_dlt')"
+        )
+        tables = [name for (name,) in connection.execute(query).fetchall()]
+        return sum(connection.table(name).count("*").fetchall()[0][0] for name in tables)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

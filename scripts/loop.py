@@ -19,14 +19,13 @@ from urllib.parse import quote
 
 import requests
 
+from messaging_sync.console import Console
+from messaging_sync.source import SyncError
 from sandbox.core import RECEIVED
 from sandbox.courier.inbound import SEGMENT_PREFIX
 from sandbox.rudderstack.plane import DataPlane
 from scripts import demo
-from scripts.console import Console
 from scripts.pipes import Command, Message, Pipe
-from scripts.sync import standard_output
-from scripts.syncing import FAILURES, SyncError, explained, write_atomically
 
 FOLDER: Final = demo.FOLDER / "loop"
 WRITE_KEY: Final = DataPlane.write_key
@@ -62,22 +61,22 @@ def main() -> None:
     """The command; exits 0 when all went well, 1 when something failed, 130 when interrupted."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        sys.exit(run(FOLDER, standard_output()))
+        sys.exit(run(FOLDER, sys.stdout))
     except KeyboardInterrupt:
         sys.exit(130)
 
 
 def run(folder: Path, out: TextIO) -> int:
     """Goes round once, on a sandbox of its own; the exit code."""
-    console = Console(out, [demo.COURIER_KEY, WRITE_KEY])
+    console = Console(out)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         console.say("Starting the sandbox: Courier and a RudderStack data plane, both empty …")
         today = datetime.now(UTC).date().isoformat()
-        with demo.sandbox(0, today, folder / "sandbox.log", "--empty") as url:
+        with demo.sandbox(today, folder / "sandbox.log", "--empty") as url:
             _go_round(Loop(folder, url), console)
-    except FAILURES as error:
-        console.say(explained(error))
+    except SyncError as error:
+        console.say(str(error))
         return 1
     return 0
 
@@ -172,7 +171,7 @@ class Loop:
 
     def _file(self, name: str, *lines: Any) -> Path:
         path = self.folder / name
-        write_atomically(path, "".join(f"{json.dumps(line)}\n" for line in lines))
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
         return path
 
     def _logged(self) -> Iterator[str]:

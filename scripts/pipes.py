@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from scripts.syncing import SyncError
+from messaging_sync.source import SyncError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PROGRAMS: Final = {

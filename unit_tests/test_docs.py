@@ -25,7 +25,7 @@ EXPORTS = [name for name, stream in STREAMS.items() if stream.kind == "exports"]
 FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in FILES}
 PEER = json.loads((ROOT / "unit_tests" / "data" / "airbyte_source_iterable.json").read_text(encoding="utf-8"))
-FOLDERS = ("benchmarks", "destinations", "sandbox", "scripts", "unit_tests")
+FOLDERS = ("benchmarks", "destinations", "messaging_sync", "sandbox", "scripts", "unit_tests")
 PYTHON_FILE = re.compile(r"`([\w/]+\.py)`")
 FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 

@@ -10,9 +10,9 @@ from typing import IO
 
 import pytest
 
+from messaging_sync.source import SyncError
 from scripts import loop, pipes
 from scripts.pipes import Command, Pipe
-from scripts.syncing import SyncError
 
 MESSAGE = r"1-[0-9a-f]{8}-[0-9a-f]{24}"
 LOGGED = "Segment-TrackEvent:Order Completed"
@@ -129,7 +129,9 @@ def test_no_program_outlives_its_pipe(programs: Path, monkeypatch: pytest.Monkey
 def test_the_programs_are_those_that_are_installed() -> None:
     declared = (pipes.ROOT / "pyproject.toml").read_text().partition("[project.scripts]")[2].partition("\n\n")[0]
     modules = {name: f'{name} = "{module}:main"' for name, module in pipes.PROGRAMS.items()}
-    assert sorted(declared.split("\n")[1:]) == sorted(modules.values())
+    assert sorted(declared.split("\n")[1:]) == sorted(
+        [*modules.values(), 'messaging-sync = "messaging_sync.__main__:main"']
+    )
 
 
 def test_a_sandbox_that_does_not_start_ends_the_loop_in_one_sentence(

@@ -321,7 +321,9 @@ def _sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
 
 
 def _modules() -> list[Path]:
-    folders = [ROOT / name for name in ("destinations", "sandbox", "scripts", "benchmarks", "unit_tests")]
+    folders = [
+        ROOT / name for name in ("destinations", "messaging_sync", "sandbox", "scripts", "benchmarks", "unit_tests")
+    ]
     return sorted([*ROOT.glob("*.py"), *(module for folder in folders for module in folder.rglob("*.py"))])
 
 

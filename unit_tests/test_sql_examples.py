@@ -1,10 +1,9 @@
-"""The queries of docs/sql.md run on a DuckDB file that `make sync`'s own loader has made of the sandbox.
+"""The queries of docs/sql.md run on a DuckDB file that `make sync` has made of the sandbox.
 
 What they should find is counted here from what the sandbox holds, in Python and without the tables.
 """
 
 import io
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -16,18 +15,18 @@ from unittest import mock
 
 import duckdb
 import pytest
-from airbyte_cdk.entrypoint import AirbyteEntrypoint
 
 import source_messaging_runner as runner
+from messaging_sync import __main__ as loader
+from messaging_sync.console import Console
 from sandbox import Sandbox, serve
 from sandbox.iterable.timestamps import epoch_seconds
 from scripts import streams
-from scripts.connector import Connector, StopRequest
-from scripts.console import Console
-from scripts.syncing import Job, sync
 from source_messaging import load_manifest
 from unit_tests.conftest import NOW
 from unit_tests.support.clock import VirtualClock
+from unit_tests.support.connector import catalog_of, run
+from unit_tests.support.source import FakeSource
 
 PAGE = streams.ROOT / "docs" / "sql.md"
 # Title and query.
@@ -74,15 +73,6 @@ COLUMNS = {
 }
 
 
-class InThisProcess(Connector):
-    """The source, run where the virtual clock rules."""
-
-    def messages(self, *arguments: str) -> Iterator[dict[str, Any] | None]:
-        parsed = runner.parse_arguments(list(arguments))
-        for line in AirbyteEntrypoint(runner._source_for(parsed)).run(parsed):
-            yield json.loads(line)
-
-
 @dataclass
 class Loaded:
     """The sandbox, and the database it was loaded into."""
@@ -123,11 +113,14 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
                 "courier": {"api_key": sandbox.courier.api_key, "api_url": address},
                 "budget_share": 1000,
             }
-            (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-            database = folder / "messaging.duckdb"
-            job = Job(folder / "config.json", database, folder / "state.json", streams=tables())
-            outcome = sync(job, InThisProcess(StopRequest()), Console(io.StringIO()))
-    assert outcome.failed == {}
+            discovered = run(folder, "discover", config)
+            read = run(folder, "read", config, catalog_of(discovered, tables()))
+    source = FakeSource(folder)
+    source.says("discover", discovered.messages)
+    source.says("read", read.messages)
+    database = folder / "messaging.duckdb"
+    job = loader.Job(source.config, str(database), streams=tables(), command=source.command)
+    assert loader.run(job, Console(io.StringIO())) == 0
     with duckdb.connect(str(database), read_only=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         yield Loaded(sandbox, connection)

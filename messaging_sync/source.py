@@ -1,0 +1,328 @@
+"""A source's command as a process: what it offers, and its output cut into segments that can be loaded.
+
+Any source that speaks the Airbyte protocol will do. A row is loaded together with the state that covers it, so rows
+wait in a spool for the next state of their stream, and those of a stream that is read in full for its end.
+"""
+
+import functools
+import json
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Queue
+from typing import IO, Any, Final
+
+import orjson
+
+from messaging_sync.console import Console
+
+COMMAND: Final = (sys.executable, "-m", "source_messaging")
+# Bytes of a stream's rows that are kept in memory; more go to a file without a name, which a kill removes as well.
+SPOOLED_BYTES: Final = 1 << 20
+# orjson reads an integer of so many digits as a float. To find one, this takes a third of the time a pattern takes.
+DIGITS: Final = bytes(ord("0") if chr(byte).isdecimal() else byte for byte in range(256))
+LONG_INTEGER: Final = b"0" * 19
+# What databases cannot hold, as JSON spells it and as text: NUL, and half an emoji.
+UNUSUAL: Final = re.compile(rb"\\u(0000|[dD][89a-fA-F])")
+UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+# How the framework's own log lines begin, which say what the closing table says better.
+ROUTINE: Final = re.compile(
+    r"Check succeeded|During the sync|(Finished s|S)yncing|(Marking s|S)tream|MemoryM|Read |Start"
+)
+# How the framework's own error message begins that gives no reason.
+UNTOLD: Final = "Something went wrong in the connector"
+
+Json = dict[str, Any]
+
+
+class SyncError(Exception):
+    """A sync cannot go on; the message says why in one sentence."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A stream, as `discover` shows it."""
+
+    definition: Json
+
+    @property
+    def name(self) -> str:
+        return str(self.definition["name"])
+
+    @property
+    def fields(self) -> Json:
+        return dict(self.definition.get("json_schema", {}).get("properties", {}))
+
+    @property
+    def key(self) -> list[list[str]]:
+        """The paths of the fields that tell rows apart."""
+        return self.definition.get("source_defined_primary_key") or []
+
+    @property
+    def is_incremental(self) -> bool:
+        cursor = self.definition.get("source_defined_cursor") or self.definition.get("default_cursor_field")
+        return bool(cursor) and "incremental" in self.definition.get("supported_sync_modes", [])
+
+    def configured(self) -> Json:
+        """The stream's entry in a configured catalog."""
+        mode = ("incremental", "append_dedup" if self.key else "append")
+        sync_mode, destination_sync_mode = mode if self.is_incremental else ("full_refresh", "overwrite")
+        return {
+            "stream": self.definition,
+            "sync_mode": sync_mode,
+            "destination_sync_mode": destination_sync_mode,
+            "cursor_field": self.definition.get("default_cursor_field") or [],
+            "primary_key": self.key,
+        }
+
+
+@dataclass
+class Segment:
+    """Rows of a stream, as lines in a spool, and the state that covers them, as JSON."""
+
+    stream: Stream
+    lines: IO[bytes] = field(default_factory=lambda: tempfile.SpooledTemporaryFile(SPOOLED_BYTES))  # noqa: SIM115
+    rows: int = 0
+    state: str | None = None
+
+    def records(self) -> Iterator[Json]:
+        """Yields the rows, once."""
+        with self.lines:
+            self.lines.seek(0)
+            for line in self.lines:
+                yield parse(line)["record"]["data"]
+
+
+@dataclass
+class Result:
+    """How one stream fared."""
+
+    records: int = 0
+    began: float = field(default_factory=time.monotonic)
+    seconds: float | None = None  # once the source has said how it ended
+    error: str | None = None
+
+
+class Source:
+    """A source's command with a configuration; runs one action at a time."""
+
+    def __init__(self, command: Sequence[str], config: Path, console: Console) -> None:
+        self._command = command
+        self._config = config
+        self._console = console
+        self._process: subprocess.Popen[bytes] | None = None
+        self._said: set[str] = set()  # warnings, of which one is enough
+        self.stopped = False
+        self.error: str | None = None
+
+    def check(self) -> None:
+        """Raises SyncError with the source's own words if it cannot connect."""
+        for message, _ in self._messages("check"):
+            if message["type"] == "CONNECTION_STATUS":
+                status = message["connectionStatus"]
+                if status["status"] != "SUCCEEDED":
+                    raise SyncError(_sentence(status.get("message")))
+                return
+        raise SyncError(self.error or self._last_words())
+
+    def streams(self) -> list[Stream]:
+        """What the source offers."""
+        for message, _ in self._messages("discover"):
+            if message["type"] == "CATALOG":
+                return [Stream(definition) for definition in message["catalog"]["streams"]]
+        raise SyncError(self.error or self._last_words())
+
+    def read(
+        self, streams: Sequence[Stream], states: Sequence[Json], results: Mapping[str, Result], segments: "Queue[Any]"
+    ) -> None:
+        """Reads to the end of the source's output, into `results` and `segments`; None is the last segment."""
+        sorter = _Sorter(streams, results, segments)
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                catalog, state = Path(folder, "catalog.json"), Path(folder, "state.json")
+                catalog.write_text(json.dumps({"streams": [stream.configured() for stream in streams]}))
+                state.write_text(json.dumps(states))
+                for message, line in self._messages("read", "--catalog", str(catalog), "--state", str(state)):
+                    sorter.take(message, line)
+                    self._console.progress(functools.partial(_progress, results))
+            sorter.end(self.error or (self._last_words() if self._exit_code else None), stopped=self.stopped)
+        except SyncError as error:
+            self.error = str(error)
+        except (AttributeError, KeyError, TypeError) as error:
+            self.error = f"The source printed what is no message of Airbyte's protocol: {error!r}."
+        finally:
+            sorter.close()
+            segments.put(None)
+
+    def stop(self) -> None:
+        """Ends the running action: in order at first, by force when asked again."""
+        if self._process:
+            self._process.send_signal(signal.SIGKILL if self.stopped else signal.SIGTERM)
+        self.stopped = True
+
+    def kill(self) -> None:
+        """Ends the running action, if any."""
+        if self._process:
+            self._process.kill()
+
+    def _messages(self, action: str, *options: str) -> Iterator[tuple[Json, bytes]]:
+        """Yields each message with its line."""
+        command = [*self._command, action, "--config", str(self._config), *options]
+        with tempfile.TemporaryFile() as errors:
+            try:
+                # A session of its own: Ctrl-C reaches this process alone, which then ends the source in order.
+                process = subprocess.Popen(  # noqa: S603 - the user names the command
+                    command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+                )
+            except OSError as error:
+                raise SyncError(f"{command[0]} cannot be started: {error.strerror}.") from error
+            with process:
+                self._process = process
+                try:
+                    for line in process.stdout or ():
+                        message = parse(line)
+                        if isinstance(message, dict) and "type" in message and not self._heard(message):
+                            yield message, line
+                finally:
+                    if process.poll() is None:
+                        process.terminate()
+            errors.seek(0)
+            self._exit_code = process.returncode
+            self._errors = errors.read().decode("utf-8", "replace").strip().splitlines()
+
+    def _heard(self, message: Json) -> bool:
+        """Passes a log line on to the console, and keeps an error of the whole run; True if it was either."""
+        if message["type"] == "LOG":
+            level, text = message["log"].get("level", "INFO"), str(message["log"].get("message", "")).strip()
+            line = (text.splitlines() or [""])[0]
+            if (
+                level not in {"DEBUG", "TRACE"}
+                and line not in self._said
+                and not (level == "INFO" and ROUTINE.match(line))
+            ):
+                self._said.add(line)
+                self._console.say(f"  {line}" if level == "INFO" else f"  {level.lower()}: {line}")
+            return True
+        error = message.get("trace", {}).get("error")
+        if error and not (error.get("stream_descriptor") or {}).get("name"):
+            self.error = _reason(error)
+            return True
+        return False
+
+    def _last_words(self) -> str:
+        """Why the last action ended that gave no error message."""
+        end = f"The source ended with exit code {self._exit_code}"
+        return f"{end}: {self._errors[-1]}" if self._errors else f"{end}."
+
+
+class _Sorter:
+    """Sorts a source's messages into segments, each of which is put into a queue once its rows are covered."""
+
+    def __init__(self, streams: Sequence[Stream], results: Mapping[str, Result], segments: "Queue[Any]") -> None:
+        self._open = {stream.name: Segment(stream) for stream in streams}
+        self._results = results
+        self._segments = segments
+
+    def take(self, message: Json, line: bytes) -> None:
+        match message["type"]:
+            case "RECORD":
+                segment = self._open[message["record"]["stream"]]
+                segment.lines.write(line.rstrip() + b"\n")
+                segment.rows += 1
+                self._results[segment.stream.name].records += 1
+            case "STATE":
+                self._take_state(message["state"])
+            case "TRACE":
+                self._take_trace(message["trace"])
+
+    def end(self, error: str | None, *, stopped: bool) -> None:
+        """Ends the streams of which the source did not say how they ended."""
+        for name, result in self._results.items():
+            if result.seconds is None and not stopped:
+                self._end(name, complete=error is None, reason=error)
+
+    def close(self) -> None:
+        """Drops the rows that no state covers."""
+        for segment in self._open.values():
+            segment.lines.close()
+
+    def _take_state(self, state: Json) -> None:
+        if state.get("type") != "STREAM":
+            raise SyncError(
+                "The source keeps one state for all of its streams, which cannot be loaded stream by stream."
+            )
+        segment = self._open[state["stream"]["stream_descriptor"]["name"]]
+        # The state of a stream that is read in full says only that it was, and could end the next read early.
+        if segment.stream.is_incremental:
+            self._put(segment, json.dumps({"type": "STREAM", "stream": state["stream"]}))
+
+    def _take_trace(self, trace: Json) -> None:
+        if trace["type"] == "ERROR":
+            result = self._results[trace["error"]["stream_descriptor"]["name"]]
+            result.error = result.error or _reason(trace["error"])
+        elif trace["type"] == "STREAM_STATUS":
+            status = trace["stream_status"]
+            name = status["stream_descriptor"]["name"]
+            if status["status"] == "STARTED":
+                self._results[name].began = time.monotonic()
+            elif status["status"] in {"COMPLETE", "INCOMPLETE"}:
+                self._end(name, complete=status["status"] == "COMPLETE")
+
+    def _end(self, name: str, *, complete: bool, reason: str | None = None) -> None:
+        result, segment = self._results[name], self._open[name]
+        result.seconds = time.monotonic() - result.began
+        if complete and (segment.rows or not segment.stream.is_incremental):
+            self._put(segment)
+        elif not complete:
+            result.error = result.error or reason or "The source gave no reason."
+
+    def _put(self, segment: Segment, state: str | None = None) -> None:
+        segment.state = state
+        self._open[segment.stream.name] = Segment(segment.stream)
+        self._segments.put(segment)
+
+
+def parse(line: bytes) -> Any:
+    """Return the JSON value of a line, or None if it has none: a stray print is no message.
+
+    Integers of any length stay what they are; NUL and half an emoji, which JSON can spell, become �.
+    """
+    try:
+        is_plain = not UNUSUAL.search(line) and LONG_INTEGER not in line.translate(DIGITS)
+        return orjson.loads(line) if is_plain else _storable(json.loads(line))
+    except ValueError:
+        return None
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {_storable(name): _storable(member) for name, member in value.items()}
+    return [_storable(item) for item in value] if isinstance(value, list) else value
+
+
+def _progress(results: Mapping[str, Result]) -> str:
+    done = sum(result.seconds is not None for result in results.values())
+    records = sum(result.records for result in results.values())
+    return f"{done} of {len(results)} streams read, {records:,} records"
+
+
+def _sentence(text: object) -> str:
+    """Return a message as one line that ends like a sentence."""
+    line = " ".join(str(text or "The source gave no reason").split())
+    if len(line) > 1 and line[0] == line[-1] and line[0] in "'\"":
+        line = line[1:-1]  # a failed check comes as the text of a Python string, quotes and all
+    return line if line.endswith((".", "!", "?")) else f"{line}."
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    """Return what an error message says, or what lies behind it when it only says that something went wrong."""
+    message, internal = error.get("message"), error.get("internal_message")
+    return _sentence(internal if internal and str(message).startswith(UNTOLD) else message)

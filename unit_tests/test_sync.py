@@ -1,0 +1,454 @@
+"""`make sync`: what reaches the tables and the states from what a source says, and what the user reads.
+
+The source is one that follows a script, so that the promises hold for any; `test_demo.py` has the real one.
+"""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from messaging_sync import __main__ as loader
+from messaging_sync.console import Console
+from unit_tests.support.source import FakeSource, Message
+
+NINE, TEN = "2026-03-02T09:00:00+00:00", "2026-03-02T10:00:00+00:00"
+WHEN = {"type": ["null", "string"], "format": "date-time"}
+TEXT = {"type": ["null", "string"]}
+
+
+class Sync:
+    """A source that follows a script, and the DuckDB file it is loaded into."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source = FakeSource(folder)
+        self.database = folder / "out.duckdb"
+        self.said = ""
+
+    def __call__(self, *read: Message | str, **job: Any) -> int:
+        """Loads what the source says to `read`; the exit code, the output being in `said`."""
+        self.source.says("read", read)
+        options = {"destination": str(self.database), "command": self.source.command} | job
+        out = io.StringIO()
+        code = loader.run(loader.Job(self.source.config, **options), Console(out))
+        self.said = out.getvalue()
+        return code
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.database), read_only=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            return connection.execute(sql).fetchall()
+
+
+@pytest.fixture
+def sync(tmp_path: Path) -> Sync:
+    return Sync(tmp_path)
+
+
+def incremental(stream: str, /, **properties: Any) -> Message:
+    return {
+        "name": stream,
+        "json_schema": {"properties": {"id": {"type": "integer"}, "createdAt": WHEN} | properties},
+        "supported_sync_modes": ["full_refresh", "incremental"],
+        "source_defined_cursor": True,
+        "default_cursor_field": ["createdAt"],
+        "source_defined_primary_key": [["id"]],
+    }
+
+
+def in_full(stream: str, /, **properties: Any) -> Message:
+    return {
+        "name": stream,
+        "json_schema": {"properties": {"id": {"type": ["null", "integer"]}} | properties},
+        "supported_sync_modes": ["full_refresh"],
+    }
+
+
+def record(stream: str, /, **data: Any) -> Message:
+    return {"type": "RECORD", "record": {"stream": stream, "data": data, "emitted_at": 1}}
+
+
+def state(stream: str, cursor: str) -> Message:
+    descriptor = {"stream_descriptor": {"name": stream}, "stream_state": {"createdAt": cursor}}
+    return {"type": "STATE", "state": {"type": "STREAM", "stream": descriptor, "sourceStats": {"recordCount": 1.0}}}
+
+
+def became(stream: str, what: str) -> Message:
+    descriptor = {"stream_descriptor": {"name": stream}, "status": what}
+    return {"type": "TRACE", "trace": {"type": "STREAM_STATUS", "emitted_at": 1, "stream_status": descriptor}}
+
+
+def failed(stream: str | None, message: str) -> Message:
+    error: Message = {"message": message, "failure_type": "system_error", "stack_trace": "Traceback …"}
+    if stream:
+        error["stream_descriptor"] = {"name": stream}
+    return {"type": "TRACE", "trace": {"type": "ERROR", "emitted_at": 1, "error": error}}
+
+
+def log(level: str, message: str) -> Message:
+    return {"type": "LOG", "log": {"level": level, "message": message}}
+
+
+# ------------------------------------------------------------------------------------------------ rows and states
+
+
+def test_the_next_sync_is_given_the_state_of_the_last_and_the_latest_record_of_a_key_wins(sync: Sync) -> None:
+    sync.source.offers(incremental("opens", email=TEXT))
+
+    first = (
+        record("opens", id=1, createdAt=NINE, email="a@x.org"),
+        record("opens", id=1, createdAt=NINE, email="b@x.org"),
+        record("opens", id=2, createdAt=NINE, email="c@x.org"),
+        state("opens", NINE),
+        became("opens", "COMPLETE"),
+    )
+    assert sync(*first) == 0, sync.said
+    assert sync.source.given == {}
+
+    second = (record("opens", id=2, createdAt=TEN, email="d@x.org"), state("opens", TEN), became("opens", "COMPLETE"))
+    assert sync(*second) == 0
+    assert sync.source.given == {"opens": {"createdAt": NINE}}
+    assert sync.query("SELECT id, email FROM opens ORDER BY id") == [(1, "b@x.org"), (2, "d@x.org")]
+
+    assert sync(became("opens", "COMPLETE")) == 0
+    assert sync.source.given == {"opens": {"createdAt": TEN}}
+
+
+def test_rows_that_no_state_covers_are_not_loaded_when_the_source_breaks_off(sync: Sync) -> None:
+    sync.source.offers(incremental("opens"))
+    read = (record("opens", id=1, createdAt=NINE), state("opens", NINE), record("opens", id=2, createdAt=TEN))
+
+    assert sync(*read, "exit 7 Killed: out of memory") == 1
+    assert "opens failed: The source ended with exit code 7: Killed: out of memory\n" in sync.said
+    assert sync.query("SELECT id FROM opens") == [(1,)]
+
+    assert sync(became("opens", "COMPLETE")) == 0
+    assert sync.source.given == {"opens": {"createdAt": NINE}}
+
+
+def test_a_stream_read_in_full_is_replaced_when_it_is_complete_and_only_then(sync: Sync) -> None:
+    sync.source.offers(in_full("lists"))
+    assert sync(record("lists", id=1), record("lists", id=1), state("lists", NINE), became("lists", "COMPLETE")) == 0
+    assert sync.query("SELECT id FROM lists") == [(1,), (1,)]
+
+    broken = (record("lists", id=2), failed("lists", "The server is down."), became("lists", "INCOMPLETE"))
+    assert sync(*broken, failed(None, "Some streams failed.")) == 1
+    assert sync.source.given == {}
+    assert sync.query("SELECT id FROM lists") == [(1,), (1,)]
+    assert sync.said.splitlines()[-2] == "lists failed: The server is down."
+
+    assert sync(record("lists", id=3, size=4), became("lists", "COMPLETE")) == 0
+    assert sync.query("SELECT id, size FROM lists") == [(3, "4")]
+    assert sync(became("lists", "COMPLETE")) == 0
+    assert sync.query("SELECT id FROM lists") == []
+
+
+def test_a_repeated_key_of_a_stream_read_in_full_is_one_row(sync: Sync) -> None:
+    sync.source.offers(in_full("lists", name=TEXT) | {"source_defined_primary_key": [["id"]]})
+
+    assert sync(record("lists", id=1, name="a"), record("lists", id=1, name="b"), became("lists", "COMPLETE")) == 0
+
+    assert sync.query("SELECT id, name FROM lists") == [(1, "b")]
+
+
+def test_a_stream_that_fails_takes_no_other_with_it(sync: Sync) -> None:
+    sync.source.offers(incremental("opens"), incremental("clicks"))
+
+    ended = sync(
+        record("opens", id=1, createdAt=NINE),
+        failed("opens", "HTTP 500"),
+        became("opens", "INCOMPLETE"),
+        record("clicks", id=1, createdAt=NINE),
+        state("clicks", NINE),
+        became("clicks", "COMPLETE"),
+        failed(None, "Some streams failed."),
+    )
+
+    assert ended == 1
+    assert [line for line in sync.said.splitlines() if "failed" in line] == ["opens failed: HTTP 500."]
+    assert sync.query("SELECT count(*) FROM clicks") == [(1,)]
+    assert sync(became("clicks", "COMPLETE"), streams=("clicks",)) == 0
+    assert sync.source.given == {"clicks": {"createdAt": NINE}}
+
+
+def test_a_stream_whose_table_is_gone_is_read_from_its_start(sync: Sync) -> None:
+    sync.source.offers(incremental("opens"), incremental("clicks"))
+    read = [
+        line
+        for name in ("opens", "clicks")
+        for line in (record(name, id=1, createdAt=NINE), state(name, NINE), became(name, "COMPLETE"))
+    ]
+    assert sync(*read) == 0
+    with duckdb.connect(str(sync.database)) as connection:
+        connection.execute("DROP TABLE opens")
+
+    assert sync(*read) == 0
+
+    assert sync.source.given == {"clicks": {"createdAt": NINE}}
+    assert sync.query("SELECT id FROM opens UNION ALL SELECT id FROM clicks") == [(1,), (1,)]
+
+
+def test_every_stream_has_a_table_before_it_has_rows(sync: Sync) -> None:
+    sync.source.offers(incremental("opens", email=TEXT), in_full("lists"))
+
+    assert sync(became("opens", "COMPLETE"), became("lists", "COMPLETE")) == 0
+
+    columns = "SELECT column_name FROM duckdb_columns() WHERE schema_name = 'main' AND table_name = "
+    assert sync.query(f"{columns}'opens'") == [
+        (name,) for name in ("id", "createdAt", "email", "_dlt_id", "_dlt_row", "_dlt_load_id")
+    ]
+    assert sync.query("SELECT count(*) FROM lists") == [(0,)]
+
+
+# --------------------------------------------------------------------------------------------------------- columns
+
+SCHEMA: dict[str, Message] = {
+    "id": {"type": "integer"},
+    "big": {"type": ["null", "integer"]},
+    "rate": {"type": ["null", "number"]},
+    "ok": {"type": ["null", "boolean"]},
+    "day": {"type": ["null", "string"], "format": "date"},
+    "createdAt": WHEN,
+    "name": TEXT,
+    "data": {"type": ["null", "object"]},
+    "ids": {"type": ["null", "array"]},
+    "mixed": {"type": ["null", "string", "integer"]},
+}
+
+
+def test_columns_have_the_types_of_the_schema(sync: Sync) -> None:
+    sync.source.offers(in_full("lists", **SCHEMA))
+    data = {
+        "id": 1,
+        "big": 9007199254740993,
+        "rate": 1,
+        "ok": True,
+        "day": "2026-03-02",
+        "createdAt": "2026-03-02T09:15:04.250Z",
+        "name": 'it\'s 👩‍🚀 "quoted"',
+        "data": {"a": [1, {"b": None}]},
+        "ids": [1, "2"],
+        "mixed": 7,
+    }
+
+    assert sync(record("lists", **data), became("lists", "COMPLETE")) == 0
+
+    types = sync.query(
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE schema_name = 'main' AND table_name = 'lists' "
+        "AND NOT starts_with(column_name, '_dlt')"
+    )
+    assert dict(types) == {
+        "id": "BIGINT",
+        "big": "BIGINT",
+        "rate": "DOUBLE",
+        "ok": "BOOLEAN",
+        "day": "DATE",
+        "createdAt": "TIMESTAMP WITH TIME ZONE",
+        "name": "VARCHAR",
+        "data": "JSON",
+        "ids": "JSON",
+        "mixed": "JSON",
+    }
+    assert sync.query("SELECT big, rate, ok, day::VARCHAR, epoch_ms(createdAt), name, data, ids, mixed FROM lists") == [
+        (9007199254740993, 1.0, True, "2026-03-02", 1772442904250, data["name"], '{"a":[1,{"b":null}]}', '[1,"2"]', "7")
+    ]
+
+
+MISFITS: list[tuple[str, Any, str]] = [
+    ("big", "0012", "0012"),
+    ("big", 1.5, "1.5"),
+    ("big", True, "true"),
+    ("big", 2**70, str(2**70)),
+    ("rate", True, "true"),
+    ("rate", 2**53 + 1, str(2**53 + 1)),
+    ("ok", 1, "1"),
+    ("day", "0000-01-01", "0000-01-01"),
+    ("createdAt", "yesterday", "yesterday"),
+    ("createdAt", "2026-02-30T00:00:00Z", "2026-02-30T00:00:00Z"),
+    ("createdAt", "0000-01-01T00:00:00Z", "0000-01-01T00:00:00Z"),
+    ("createdAt", "10000-01-01T00:00:00Z", "10000-01-01T00:00:00Z"),
+    ("name", 7, "7"),
+    ("name", {"a": None}, '{"a":null}'),
+]
+
+
+def test_a_value_that_does_not_fit_its_column_stands_beside_it(sync: Sync) -> None:
+    sync.source.offers(in_full("lists", **SCHEMA))
+    fitting = {"big": 1, "rate": 0.5, "ok": True, "day": "2026-03-02", "createdAt": NINE, "name": "a"}
+
+    rows = [record("lists", id=number, **{column: value}) for number, (column, value, _) in enumerate(MISFITS)]
+    assert sync(*rows, record("lists", id=-1, **fitting), became("lists", "COMPLETE")) == 0, sync.said
+
+    for number, (column, value, text) in enumerate(MISFITS):
+        found = sync.query(f"SELECT {column} IS NULL, {column}__v_text FROM lists WHERE id = {number}")
+        assert found == [(True, text)], (column, value)
+    counts = ", ".join(f"count({column})" for column in fitting)
+    assert sync.query(f"SELECT {counts} FROM lists") == [(1,) * len(fitting)]
+
+
+def test_a_key_may_be_of_any_type_or_missing(sync: Sync) -> None:
+    sync.source.offers(incremental("opens", name=TEXT))
+    rows = (record("opens", id="x", name="a"), record("opens", name="b"), record("opens", id=1, name="c"))
+    read = (*rows, state("opens", NINE), became("opens", "COMPLETE"))
+
+    assert [sync(*read), sync(*read)] == [0, 0]
+
+    assert sync.query("SELECT id, id__v_text, name FROM opens ORDER BY name") == [
+        (None, "x", "a"),
+        (None, None, "b"),
+        (1, None, "c"),
+    ]
+
+
+def test_a_field_may_have_any_name_and_fields_that_differ_in_case_are_two_columns(sync: Sync) -> None:
+    columns = {
+        "itblInternal.emailDomain": "itblInternal.emailDomain",
+        "it's": "it_s",  # as dlt has it
+        "with space": "with space",
+        "🎉": "🎉",
+        "Email": "Email",
+        "email": "email_2b74c8",
+    }
+    others = {"EMAIL": "EMAIL_ae2b07", "": "_", "it_s": "it_s_63dd99", "a" * 80: "a" * 80}
+    sync.source.offers(incremental("users", **dict.fromkeys(columns, TEXT)))
+    values = {name: name for name in columns | others}
+
+    for number in (1, 2):  # the second sync finds the columns that the first has made
+        read = (record("users", id=number, **values), state("users", NINE), became("users", "COMPLETE"))
+        assert sync(*read) == 0, sync.said
+
+    with duckdb.connect(str(sync.database), read_only=True) as connection:
+        found = connection.execute("FROM users")
+        names = [column[0] for column in found.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    own = {"id", "createdAt", "_dlt_id", "_dlt_row", "_dlt_load_id"}
+    expected = {column: name for name, column in columns.items()}
+    expected |= {column: json.dumps(name) for name, column in others.items()}
+    assert [{name: row[name] for name in row.keys() - own} for row in rows] == [expected, expected]
+
+
+def test_a_new_version_of_the_source_adds_its_columns_and_changes_no_type(sync: Sync) -> None:
+    sync.source.offers(incremental("opens", size={"type": "integer"}))
+    assert sync(record("opens", id=1, createdAt=NINE, size=1), state("opens", NINE), became("opens", "COMPLETE")) == 0
+
+    sync.source.offers(incremental("opens", city=TEXT, size=TEXT))
+    assert sync(record("opens", id=2, city="Köln", size="L"), became("opens", "COMPLETE")) == 0
+
+    rows = sync.query("SELECT id, size, size__v_text, city FROM opens ORDER BY id")
+    assert rows == [(1, 1, None, None), (2, None, "L", "Köln")]
+
+
+def test_a_column_that_appears_after_many_rows_is_added(sync: Sync) -> None:
+    sync.source.offers(incremental("opens"))
+    rows = [record("opens", id=number, createdAt=NINE) for number in range(12_000)]
+
+    assert sync(*rows, record("opens", id=-1, later="x"), state("opens", NINE), became("opens", "COMPLETE")) == 0
+
+    assert sync.query("SELECT count(*), count(later) FROM opens") == [(12_001, 1)]
+
+
+def test_what_no_database_can_hold_becomes_a_replacement_character(sync: Sync) -> None:
+    sync.source.offers(in_full("lists", name=TEXT))
+    name = "\ud83d|\0|\U0001f600"  # which JSON can spell
+
+    assert sync(record("lists", id=1, name=name), became("lists", "COMPLETE")) == 0
+
+    assert sync.query("SELECT name FROM lists") == [("�|�|😀",)]
+
+
+# ------------------------------------------------------------------------------------------------ what the user reads
+
+
+def test_the_table_at_the_end_says_what_was_read(sync: Sync) -> None:
+    sync.source.offers(incremental("opens"), in_full("lists"), in_full("webhooks"))
+    ends = [became(name, "COMPLETE") for name in ("lists", "webhooks", "opens")]
+
+    assert sync(record("opens", id=1, createdAt=NINE), record("lists", id=5), *ends) == 0
+
+    assert [line.rsplit("  ", 1)[0].rstrip() for line in sync.said.splitlines()] == [
+        "Checking the connection …",
+        f"Reading 3 streams into {sync.database}, dataset main …",
+        "",
+        "stream  records",
+        "opens         1",
+        "lists         1",
+        "",
+        "Nothing new: webhooks.",
+        "",
+        sync.said.splitlines()[-1],
+    ]
+    assert sync.said.splitlines()[-1].startswith("2 records in ")
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        (
+            [
+                log("ERROR", "Check failed"),
+                {"type": "CONNECTION_STATUS", "connectionStatus": {"status": "FAILED", "message": "'No such key'"}},
+            ],
+            "No such key.",
+        ),
+        (["exit 3 ModuleNotFoundError: No module named 'yaml'"], "The source ended with exit code 3: ModuleNotFound"),
+        ([failed(None, "The config file is not valid JSON."), "exit 1 "], "The config file is not valid JSON."),
+    ],
+)
+def test_a_source_that_cannot_connect_is_told_in_its_own_words(check: list[Any], said: str, sync: Sync) -> None:
+    sync.source.says("check", check)
+
+    assert sync() == 1
+    assert sync.said.splitlines()[-1].startswith(said)
+
+
+def test_warnings_are_shown_once_and_the_frameworks_routine_never(sync: Sync) -> None:
+    sync.source.offers(in_full("lists"))
+    routine = [log("INFO", text) for text in ("Starting syncing", "Marking stream lists as STARTED")]
+
+    assert sync(*routine, log("WARN", "slow\nTraceback"), log("WARN", "slow"), became("lists", "COMPLETE")) == 0
+
+    assert sync.said.count("slow") == 1
+    assert [word for word in ("syncing", "STARTED", "Traceback") if word in sync.said] == []
+
+
+def older_file(folder: Path) -> str:
+    with duckdb.connect(str(folder / "older.duckdb")) as connection:
+        connection.execute("CREATE TABLE opens (id BIGINT)")
+    return str(folder / "older.duckdb")
+
+
+def no_database(folder: Path) -> str:
+    (folder / "no.duckdb").write_text("no database")
+    return str(folder / "no.duckdb")
+
+
+@pytest.mark.parametrize(
+    ("job", "said"),
+    [
+        (
+            {"destination": older_file},
+            "{folder}/older.duckdb was written by an earlier version, whose tables cannot be ",
+        ),
+        ({"destination": no_database}, "{folder}/no.duckdb cannot be loaded: IO Error: "),
+        ({"destination": "postgres"}, "postgres cannot be loaded: its credentials are missing: set DESTINATION__POSTG"),
+        ({"destination": "nowhere"}, "nowhere cannot be loaded: "),
+        ({"streams": ["opens", "clicks"]}, "There is no stream clicks; there are lists, opens."),
+        ({"command": ["/no/such/source"]}, "/no/such/source cannot be started: No such file or directory."),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(job: dict[str, Any], said: str, sync: Sync) -> None:
+    sync.source.offers(in_full("lists"), incremental("opens"))
+    folder = sync.source.folder
+
+    assert sync(**{name: value(folder) if callable(value) else value for name, value in job.items()}) == 1
+    assert sync.said.splitlines()[-1].startswith(said.format(folder=folder))
+
+
+def test_a_source_with_one_state_for_all_streams_is_refused(sync: Sync) -> None:
+    sync.source.offers(incremental("opens"))
+
+    assert sync({"type": "STATE", "state": {"type": "GLOBAL", "global": {}}}) == 1
+    assert sync.said.splitlines()[-1].startswith("The source keeps one state for all of its streams")
