@@ -11,7 +11,7 @@ settings.py    configurations, checked against their own specification
 inputs.py      what a source writes into the pipe, as rows and states
 rows.py        a row, and how a row or a whole sync fails
 values.py      types, ids, times and JSON
-outcomes.py    what became of rows: delivered, skipped, rejected
+outcomes.py    rows delivered, skipped and rejected, counted
 delivery.py    many rows at a time, in order for each user; a state once all before it was accepted
 http.py        calls that are repeated while that may help
 redaction.py   other people's words, made fit for a log

@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from airbyte_cdk.destinations import Destination
@@ -80,10 +80,17 @@ class MessagingDestination(Destination):
         configured_catalog: ConfiguredAirbyteCatalog,
         input_messages: Iterable[AirbyteMessage],
     ) -> Iterable[AirbyteMessage]:
-        """The CDK's way in, for callers that hold messages instead of a pipe; states come when all is over."""
+        """Yield the states when all is over, then raise the error if there is one.
+
+        It is the CDK's way in, for callers that hold messages instead of a pipe.
+        """
         self._mask_secrets(config)
         lines = (json.dumps(AirbyteMessageSerializer.dump(message)).encode() for message in input_messages)
-        yield from _messages(lambda echo: self._deliver(config, configured_catalog, lines, echo))
+        states: list[str] = []
+        try:
+            self._deliver(config, configured_catalog, lines, states.append)
+        finally:
+            yield from (AirbyteMessageSerializer.load(json.loads(state)) for state in states)
 
     def run_command(self, arguments: argparse.Namespace, print_line: Echo) -> None:
         """Run one command. Errors: AirbyteTracedException, also for files that cannot be used."""
@@ -98,10 +105,6 @@ class MessagingDestination(Destination):
             return
         self._deliver(config, _read_catalog(arguments.catalog), _lines_of_stdin(), print_line)
 
-    def run_cmd(self, parsed_args: argparse.Namespace) -> Iterator[AirbyteMessage]:
-        """The same as the CDK's command line asks for it."""
-        yield from _messages(lambda print_line: self.run_command(parsed_args, print_line))
-
     def _deliver(
         self, config: Mapping[str, Any], catalog: ConfiguredAirbyteCatalog, lines: Iterable[bytes], echo: Echo
     ) -> None:
@@ -111,19 +114,6 @@ class MessagingDestination(Destination):
     def _mask_secrets(self, config: Mapping[str, Any]) -> None:
         secrets = get_secrets(self.specification, cleaned(config))
         update_secrets([secret for secret in secrets if isinstance(secret, str)])
-
-
-def _messages(command: Callable[[Echo], None]) -> Iterator[AirbyteMessage]:
-    """Yield what a command prints, then raise its error if it has one."""
-    lines: list[str] = []
-    error: Exception | None = None
-    try:
-        command(lines.append)
-    except Exception as caught:  # noqa: BLE001 - it is raised below
-        error = caught
-    yield from (AirbyteMessageSerializer.load(json.loads(line)) for line in lines)
-    if error is not None:
-        raise error
 
 
 def as_line(message: AirbyteMessage) -> str:

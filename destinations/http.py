@@ -49,10 +49,10 @@ _BROKEN: Final = {
     ReadTimeout: "the reply took too long",
     ConnectionRefusedError: "the connection was refused",
 }
-"""What a broken connection is called, by the first of these that is among its causes."""
+"""A broken connection in a few words, by the first of these that is among its causes."""
 
 Outcome = requests.Response | requests.RequestException
-"""What a try has ended in."""
+"""The end of a try."""
 
 
 class Cancelled(Exception):  # noqa: N818 - what has become of a call

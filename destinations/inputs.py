@@ -1,4 +1,4 @@
-"""What a source writes into the pipe, line by line, as rows and states."""
+"""The lines that a source writes into the pipe, as rows and states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of rows: delivered, skipped, or rejected, which fails the sync or is counted."""
+"""The ends of rows: delivered, skipped, or rejected, which fails the sync or is counted."""
 
 from __future__ import annotations
 

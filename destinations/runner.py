@@ -41,7 +41,7 @@ def main(destination: MessagingDestination) -> None:
 
 
 def parse_arguments(destination: MessagingDestination, words: Sequence[str]) -> argparse.Namespace:
-    """The command line, by the CDK's own parser; a wrong one prints its usage and exits 2."""
+    """Return the command line, read by the CDK's own parser; a wrong one prints its usage and exits 2."""
     if not words:
         print(f"destination-{destination.name}: say what to do: spec, check or write", file=sys.stderr)
         sys.exit(2)
@@ -49,7 +49,7 @@ def parse_arguments(destination: MessagingDestination, words: Sequence[str]) -> 
 
 
 def run(destination: MessagingDestination, arguments: argparse.Namespace) -> int:
-    """Runs one command, messages to stdout; the exit code, which is 0 for a `check` that says FAILED."""
+    """Run one command, messages to stdout. Return the exit code, which is 0 for a `check` that says FAILED."""
     try:
         destination.run_command(arguments, print_line)
     except BrokenPipeError:  # the reader of our output has gone: nobody is left to tell
@@ -63,14 +63,14 @@ def run(destination: MessagingDestination, arguments: argparse.Namespace) -> int
 
 
 def print_line(line: str) -> None:
-    """Writes one message whole, at once."""
+    """Write one message whole, at once."""
     with PRINT_BUFFER.lock:
         PRINT_BUFFER.write(f"{line}\n")
         PRINT_BUFFER.flush()
 
 
 def _report(command: str, error: AirbyteTracedException) -> int:
-    """A failed status for a `check`, else a trace without a stack."""
+    """Print a failed status for a `check`, else a trace without a stack."""
     status = error.as_connection_status_message()
     if command == "check" and status is not None:
         print_line(as_line(status))

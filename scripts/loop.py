@@ -50,11 +50,11 @@ BEFORE: Final[tuple[Row, ...]] = (
     {"type": "group", "messageId": "seg-3", "groupId": TENANT, "traits": {"name": "Acme Inc"}},
     {"type": "track", "messageId": "seg-4", "event": EVENT, "properties": {"order": 1, "total": 18.5}},
 )
-"""What Segment has before the event is mapped, all of it about one user."""
+"""Segment's events before the mapping, all of them about one user."""
 AFTER: Final[tuple[Row, ...]] = (
     {"type": "track", "messageId": "seg-5", "event": EVENT, "properties": {"order": 2, "total": 7}},
 )
-"""What it has afterwards."""
+"""Its events afterwards."""
 
 
 def main() -> None:

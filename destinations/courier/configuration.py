@@ -1,4 +1,4 @@
-"""The configuration: what the fields mean, and which mistakes are told."""
+"""The configuration: its specification, and its fields as settings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COLUMNS: Final = {
     ),
     "timestamp": "Column of the time at which it happened",
 }
-"""What a column may be mapped to. All other columns become traits (identify, group) or properties (track)."""
+"""The fields a column may be mapped to; others become traits (identify, group) or properties (track)."""
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import quote
 
 from destinations.courier.configuration import CALLS
 from destinations.courier.events import NO_USER, Event, message_id_of, user_of
 from destinations.rows import Rejected, Row
-from destinations.values import UNKNOWN_TYPE, digest, encoded, identity, is_event_type, required_id, without_nulls
+from destinations.values import UNKNOWN_TYPE, encoded, identity, is_event_type, required_id, without_nulls
 
 # Bytes of a request's body, as documented by Courier.
 LARGEST_BODY: Final = 6 * 1024 * 1024
@@ -61,10 +61,10 @@ Step = Call | TenantUpdate
 
 @dataclass(frozen=True)
 class Plan:
-    """What delivers an event: steps in their order. keys: whom it is about, whose events keep their order."""
+    """The steps that deliver an event, in their order. keys: whom it is about, whose events keep their order."""
 
     steps: tuple[Step, ...]
-    keys: tuple[Hashable, ...] = field(default=())
+    keys: tuple[Hashable, ...]
 
 
 def plan(route: str, event: Event, row: Row) -> Plan:
@@ -73,22 +73,6 @@ def plan(route: str, event: Event, row: Row) -> Plan:
     if str(event.get("type")).lower() == "group":
         keys.append(("tenant", event.get("groupId")))
     return Plan(_ROUTES[route](event, row), tuple(key for key in keys if key[1] is not None))
-
-
-def tenant_after(known: Mapping[str, Any] | None, update: TenantUpdate) -> dict[str, Any] | None:
-    """Return the tenant's new content, in which all that it has stays; None when the update says nothing new.
-
-    known: the tenant as Courier shows it, None where there is none.
-    """
-    kept = without_nulls({name: value for name, value in (known or {}).items() if name != "id"})
-    given = dict(update.traits)
-    name = given.pop("name", None)
-    properties = {**kept.get("properties", {}), **given}
-    after = {**kept, "name": identity(name) or kept.get("name") or update.group_id}
-    if properties:
-        after["properties"] = properties
-    # As JSON, to which 1 and true are not the same.
-    return None if known is not None and digest(after) == digest(kept) else after
 
 
 # --- segment -----------------------------------------------------------------

@@ -14,11 +14,11 @@ import requests
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from destinations.courier.configuration import CourierSettings
-from destinations.courier.mapping import LARGEST_BODY, Call, Plan, TenantUpdate, tenant_after
+from destinations.courier.mapping import LARGEST_BODY, Call, Plan, TenantUpdate
 from destinations.delivery import IsCancelled
 from destinations.http import RETRIES, Api, is_success, json_of, vendor_message
 from destinations.rows import Rejected, Row, failure
-from destinations.values import encoded, now, rfc3339
+from destinations.values import digest, encoded, identity, now, rfc3339, without_nulls
 
 logger = logging.getLogger("airbyte")
 
@@ -106,6 +106,22 @@ class Courier:
             if len(body) > LARGEST_BODY:
                 raise Rejected("its tenant would become larger than the 6 MB that Courier takes")
             self._send(Call("PUT", update.path, body), row, is_cancelled)
+
+
+def tenant_after(known: Mapping[str, Any] | None, update: TenantUpdate) -> dict[str, Any] | None:
+    """Return the tenant's new content, in which all that it has stays; None when the update says nothing new.
+
+    known: the tenant as Courier shows it, None where there is none.
+    """
+    kept = without_nulls({name: value for name, value in (known or {}).items() if name != "id"})
+    given = dict(update.traits)
+    name = given.pop("name", None)
+    properties = {**kept.get("properties", {}), **given}
+    after = {**kept, "name": identity(name) or kept.get("name") or update.group_id}
+    if properties:
+        after["properties"] = properties
+    # As JSON, to which 1 and true are not the same.
+    return None if known is not None and digest(after) == digest(kept) else after
 
 
 def _under_second_key(call: Call) -> Call:

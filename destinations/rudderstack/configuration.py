@@ -1,4 +1,4 @@
-"""The configuration: what the fields mean, and which mistakes are told."""
+"""The configuration: its specification, and its fields as settings."""
 
 from __future__ import annotations
 

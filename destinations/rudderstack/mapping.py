@@ -175,7 +175,7 @@ class _Recent(Generic[Value]):
 
 
 def moments_of(message: Mapping[str, Any]) -> Iterator[tuple[str, datetime]]:
-    """Which moments a row of a message shows, with their times, in the order of a message's life.
+    """Yield the moments that a row of a message shows, with their times, in the order of a message's life.
 
     A status whose time the row does not tell (failures never do) gets that of the last moment before it.
     """
@@ -193,7 +193,7 @@ def moments_of(message: Mapping[str, Any]) -> Iterator[tuple[str, datetime]]:
 
 
 def message_id(moment: Moment) -> str:
-    """The same for the same moment of the same message, whichever stream tells it, and whenever."""
+    """Return the same for the same moment of the same message, whichever stream tells it, and whenever."""
     text = _OWN_IDS + ":".join((moment.message, moment.kind.lower(), *moment.repetition))
     return text if len(text) <= _LONGEST_ID else _OWN_IDS + digest(text)
 

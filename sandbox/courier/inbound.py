@@ -105,7 +105,7 @@ def _record(workspace: CourierWorkspace, route: str, event: Row, message_id: str
 
 
 def _take(workspace: CourierWorkspace, event: Row, message_id: str, traits: Row, prefix: str) -> None:
-    """What an event does; one that says too little does nothing."""
+    """Carry out an event; one that says too little does nothing."""
     user, name, group = _user(event), _text(event.get("event")), _text(event.get("groupId"))
     effects: dict[str, tuple[object, Callable[[], None]]] = {
         "identify": (user, lambda: merge_profile(workspace, str(user), traits)),

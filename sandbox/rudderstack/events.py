@@ -30,7 +30,7 @@ def user_of(event: Event) -> str:
 
 
 def is_anonymous(event: Event) -> bool:
-    """Whether it has neither of the two ids."""
+    """Return True if it has neither of the two ids."""
     return not user_of(event) and not _text(event.get("anonymousId"))
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from destinations.courier.configuration import StreamMapping
 from destinations.courier.events import NO_EVENT, event_of
-from destinations.courier.mapping import Call, Plan, TenantUpdate, plan, tenant_after
+from destinations.courier.mapping import Call, Plan, TenantUpdate, plan
+from destinations.courier.sending import tenant_after
 from destinations.redaction import presentable
 from destinations.rows import Rejected, Row
 

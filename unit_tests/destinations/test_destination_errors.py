@@ -1,4 +1,4 @@
-"""What goes wrong, in one sentence each: files, configuration, key, address, input; and how a command ends."""
+"""Things that go wrong, in one sentence each: files, configuration, key, address, input; and how a command ends."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""What a specification forbids, in sentences: for any specification, whatever it is of."""
+"""The things that any specification forbids, in sentences."""
 
 from typing import Any
 
