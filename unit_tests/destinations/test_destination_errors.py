@@ -494,6 +494,20 @@ def test_a_key_that_is_refused_ends_the_sync_at_once(write: Writing, sandbox: Sa
     assert written.errors[0][0] == "config_error"
 
 
+@BOTH
+@pytest.mark.parametrize("after", ["", " \n"])
+def test_a_key_that_a_vendor_quotes_is_masked(
+    write: Writing, after: str, sandbox: Sandbox, request: pytest.FixtureRequest
+) -> None:
+    name = "courier" if request.node.callspec.params["write"] == "to_courier" else "rudderstack"
+    key = f"sandbox-{name}-key"
+    sandbox.faults.add(Fault(".", Answer(403, {"message": f"Not with {key}"}), times=None))
+
+    written = write(records("events", EVENT), fails=True, api_key=key + after, write_key=key + after)
+
+    assert "“Not with ****”" in written.errors[0][1]
+
+
 def test_a_permission_that_is_missing_is_no_fault_of_a_row(to_courier: Writing, sandbox: Sandbox) -> None:
     sandbox.faults.add(Fault("/inbound", Answer(403, {"message": "Not for ada@example.com"}), times=None))
 
