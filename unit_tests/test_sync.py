@@ -1,9 +1,8 @@
 """`make sync`: what reaches the tables and the states from what a source says, and what the user reads.
 
-The source is one that follows a script, so that the promises hold for any; `test_demo.py` has the real one.
+The source is one that follows a script, so that the promises hold for any.
 """
 
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -11,85 +10,17 @@ from typing import Any
 import duckdb
 import pytest
 
-from messaging_sync import __main__ as loader
-from messaging_sync.console import Console
-from unit_tests.support.source import FakeSource, Message
+from unit_tests.support.loading import Sync
+from unit_tests.support.source import TEXT, WHEN, Message, became, failed, in_full, incremental, log, record, state
+
+pytestmark = pytest.mark.slow  # each starts the source three times
 
 NINE, TEN = "2026-03-02T09:00:00+00:00", "2026-03-02T10:00:00+00:00"
-WHEN = {"type": ["null", "string"], "format": "date-time"}
-TEXT = {"type": ["null", "string"]}
-
-
-class Sync:
-    """A source that follows a script, and the DuckDB file it is loaded into."""
-
-    def __init__(self, folder: Path) -> None:
-        self.source = FakeSource(folder)
-        self.database = folder / "out.duckdb"
-        self.said = ""
-
-    def __call__(self, *read: Message | str, **job: Any) -> int:
-        """Loads what the source says to `read`; the exit code, the output being in `said`."""
-        self.source.says("read", read)
-        options = {"destination": str(self.database), "command": self.source.command} | job
-        out = io.StringIO()
-        code = loader.run(loader.Job(self.source.config, **options), Console(out))
-        self.said = out.getvalue()
-        return code
-
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
-        with duckdb.connect(str(self.database), read_only=True) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            return connection.execute(sql).fetchall()
 
 
 @pytest.fixture
 def sync(tmp_path: Path) -> Sync:
     return Sync(tmp_path)
-
-
-def incremental(stream: str, /, **properties: Any) -> Message:
-    return {
-        "name": stream,
-        "json_schema": {"properties": {"id": {"type": "integer"}, "createdAt": WHEN} | properties},
-        "supported_sync_modes": ["full_refresh", "incremental"],
-        "source_defined_cursor": True,
-        "default_cursor_field": ["createdAt"],
-        "source_defined_primary_key": [["id"]],
-    }
-
-
-def in_full(stream: str, /, **properties: Any) -> Message:
-    return {
-        "name": stream,
-        "json_schema": {"properties": {"id": {"type": ["null", "integer"]}} | properties},
-        "supported_sync_modes": ["full_refresh"],
-    }
-
-
-def record(stream: str, /, **data: Any) -> Message:
-    return {"type": "RECORD", "record": {"stream": stream, "data": data, "emitted_at": 1}}
-
-
-def state(stream: str, cursor: str) -> Message:
-    descriptor = {"stream_descriptor": {"name": stream}, "stream_state": {"createdAt": cursor}}
-    return {"type": "STATE", "state": {"type": "STREAM", "stream": descriptor, "sourceStats": {"recordCount": 1.0}}}
-
-
-def became(stream: str, what: str) -> Message:
-    descriptor = {"stream_descriptor": {"name": stream}, "status": what}
-    return {"type": "TRACE", "trace": {"type": "STREAM_STATUS", "emitted_at": 1, "stream_status": descriptor}}
-
-
-def failed(stream: str | None, message: str) -> Message:
-    error: Message = {"message": message, "failure_type": "system_error", "stack_trace": "Traceback …"}
-    if stream:
-        error["stream_descriptor"] = {"name": stream}
-    return {"type": "TRACE", "trace": {"type": "ERROR", "emitted_at": 1, "error": error}}
-
-
-def log(level: str, message: str) -> Message:
-    return {"type": "LOG", "log": {"level": level, "message": message}}
 
 
 # ------------------------------------------------------------------------------------------------ rows and states

@@ -33,15 +33,24 @@ class Postgres:
         """Runs statements, or psql's own commands, one after the other."""
         self._psql("".join(f"{statement}\n" for statement in statements))
 
-    def rows(self, query: str) -> list[dict[str, Any]]:
+    def rows(self, query: str, database: str = USER) -> list[dict[str, Any]]:
         """Return the rows of a query as JSON has them: a timestamp is its text."""
         found: list[dict[str, Any]] = json.loads(
-            self._psql(f"SELECT coalesce(json_agg(t), '[]') FROM ({query.strip().rstrip(';')}) AS t;")
+            self._psql(f"SELECT coalesce(json_agg(t), '[]') FROM ({query.strip().rstrip(';')}) AS t;", database)
         )
         return found
 
-    def _psql(self, script: str) -> str:
-        command = [_program("psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", self.url]
+    def _psql(self, script: str, database: str = USER) -> str:
+        command = [
+            _program("psql"),
+            "-X",
+            "-q",
+            "-A",
+            "-t",
+            "-v",
+            "ON_ERROR_STOP=1",
+            self.url.removesuffix(USER) + database,
+        ]
         ran = subprocess.run(command, input=script, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stderr
         return ran.stdout

@@ -7,28 +7,32 @@ from pathlib import Path
 from typing import Any
 
 Message = dict[str, Any]
+WHEN: Message = {"type": ["null", "string"], "format": "date-time"}
+TEXT: Message = {"type": ["null", "string"]}
 
-# `--state` is kept for the test to look at. "wait" lets it hang until a file appears, and "stop" until a signal.
+# `--state` is kept for the test to look at. Between messages it does what it is told: "stop" waits for a signal.
 PROGRAM = """
-import pathlib, signal, sys, time
+import os, pathlib, signal, sys
 folder = pathlib.Path(sys.argv[1])
 options = dict(zip(sys.argv[3::2], sys.argv[4::2]))
 if "--state" in options:
     (folder / "given.json").write_text(pathlib.Path(options["--state"]).read_text())
 for line in (folder / f"{sys.argv[2]}.jsonl").open():
-    if line == '"stop"\\n':
-        sys.stdout.flush()
-        signal.pause()
-    elif line.startswith('"wait for '):
-        sys.stdout.flush()
-        while not pathlib.Path(line[10:-2]).exists():
-            time.sleep(0.01)
-    elif line.startswith('"exit '):
-        sys.stdout.flush()
-        sys.stderr.write(line[8:-2])
-        sys.exit(int(line[6]))
-    else:
+    if not line.startswith('"'):
         sys.stdout.write(line)
+        continue
+    sys.stdout.flush()
+    order, _, rest = line.strip()[1:-1].partition(" ")
+    if order == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif order == "stop":
+        signal.pause()
+    elif order == "tell":
+        pathlib.Path(rest).write_text("said all")
+    elif order == "exit":
+        code, _, words = rest.partition(" ")
+        sys.stderr.write(words)
+        sys.exit(int(code))
 """
 
 
@@ -55,3 +59,47 @@ class FakeSource:
         """The states that the last read was given, by stream."""
         states = json.loads((self.folder / "given.json").read_text(encoding="utf-8"))
         return {state["stream"]["stream_descriptor"]["name"]: state["stream"]["stream_state"] for state in states}
+
+
+def incremental(stream: str, /, **properties: Any) -> Message:
+    return {
+        "name": stream,
+        "json_schema": {"properties": {"id": {"type": "integer"}, "createdAt": WHEN} | properties},
+        "supported_sync_modes": ["full_refresh", "incremental"],
+        "source_defined_cursor": True,
+        "default_cursor_field": ["createdAt"],
+        "source_defined_primary_key": [["id"]],
+    }
+
+
+def in_full(stream: str, /, **properties: Any) -> Message:
+    return {
+        "name": stream,
+        "json_schema": {"properties": {"id": {"type": ["null", "integer"]}} | properties},
+        "supported_sync_modes": ["full_refresh"],
+    }
+
+
+def record(stream: str, /, **data: Any) -> Message:
+    return {"type": "RECORD", "record": {"stream": stream, "data": data, "emitted_at": 1}}
+
+
+def state(stream: str, cursor: str) -> Message:
+    descriptor = {"stream_descriptor": {"name": stream}, "stream_state": {"createdAt": cursor}}
+    return {"type": "STATE", "state": {"type": "STREAM", "stream": descriptor, "sourceStats": {"recordCount": 1.0}}}
+
+
+def became(stream: str, what: str) -> Message:
+    descriptor = {"stream_descriptor": {"name": stream}, "status": what}
+    return {"type": "TRACE", "trace": {"type": "STREAM_STATUS", "emitted_at": 1, "stream_status": descriptor}}
+
+
+def failed(stream: str | None, message: str) -> Message:
+    error: Message = {"message": message, "failure_type": "system_error", "stack_trace": "Traceback …"}
+    if stream:
+        error["stream_descriptor"] = {"name": stream}
+    return {"type": "TRACE", "trace": {"type": "ERROR", "emitted_at": 1, "error": error}}
+
+
+def log(level: str, message: str) -> Message:
+    return {"type": "LOG", "log": {"level": level, "message": message}}
