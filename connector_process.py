@@ -1,26 +1,31 @@
-"""A connector as a process: how it reads its files, and how it ends.
+"""A connector as a process: how it reads its files, what of its surroundings it minds, and how it ends.
 
-The source and the destinations share it. SIGINT and SIGTERM end a process at once, but after a whole message.
+The source and the destinations share it. SIGINT and SIGTERM end a process within three seconds, after a whole message
+if its reader takes one.
 """
 
+import io
 import json
 import logging
 import os
+import queue
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final, NoReturn
 
 from airbyte_cdk.logger import PRINT_BUFFER
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-# Seconds between two looks at a pending signal; output never waits longer than this either.
+# Seconds that output waits at most.
 TICK: Final = 0.2
-# Seconds another thread may hold the output before a stop goes ahead without it.
+# Seconds in which a reader has to take what is printed when a signal ends the process.
 PATIENCE: Final = 2.0
+LOOPBACK: Final = "localhost,127.0.0.0/8,::1"
 
 
 def config_error(message: str) -> AirbyteTracedException:
@@ -29,7 +34,7 @@ def config_error(message: str) -> AirbyteTracedException:
 
 
 def read_json(path: str, kind: str) -> Any:
-    """What a JSON file holds; a config_error never quotes it, since it may hold a key."""
+    """Return what a JSON file holds; a config_error never quotes it, since it may hold a key."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -42,59 +47,62 @@ def read_json(path: str, kind: str) -> Any:
         raise config_error(f"The {kind} file {path} is not UTF-8 text.") from error
 
 
-def _nothing() -> None:
-    pass
+def run_to_the_end(command: Callable[[], int], clean_up: Callable[[], None] = lambda: None) -> NoReturn:
+    """Runs a command, which returns its exit code, and ends the process; by the signal itself if one ends it.
 
-
-def run_to_the_end(
-    command: Callable[[], int], call_off: Callable[[], None] = _nothing, clean_up: Callable[[], None] = _nothing
-) -> NoReturn:
-    """Runs a command, which returns its exit code, and ends the process.
-
-    The command runs in a thread of its own, so that the main thread is free to notice a signal while the
-    framework waits for a response, and to pass on what the framework still buffers.
-    call_off: what is to be done first when a signal ends it; clean_up: what is to be done last, however it ends.
+    Everything that may wait, for a reply or for the reader of the output, does so in other threads: the main thread is
+    the only one that can act on a signal.
+    clean_up: done last, however the command ends.
     """
     # Or each worker prints a stack trace when the reader of our output has gone.
     logging.raiseExceptions = False
-    stop = _StopSignal(clean_up)
-    exit_codes: list[int] = []
-    running = threading.Thread(target=lambda: exit_codes.append(command()), name="command", daemon=True)
-    running.start()
+    if isinstance(sys.__stdout__, io.TextIOWrapper):
+        sys.__stdout__.reconfigure(encoding="utf-8")  # as the protocol has it, whatever the terminal's is
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), LOOPBACK)))
+    # Exit codes, those of signals below zero. A queue of this kind may be put to by a signal handler.
+    ends: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _frame: ends.put(-number))
+    _start(lambda: ends.put(_finished(command)))
+    _start(lambda: ends.put(_print_regularly()))
+    code = ends.get()
+    if code < 0:
+        _start(_print_last).join(PATIENCE)
+    clean_up()
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        signal.raise_signal(-code)
+    os._exit(abs(code) + 128 * (code < 0))  # the first process of a container outlives a signal that nobody handles
+
+
+def _start(work: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def _finished(command: Callable[[], int]) -> int:
+    """Run a command and print all it has left; its exit code, 1 if the reader of our output has gone."""
     try:
-        while running.is_alive() and stop.number is None:
-            running.join(TICK)
+        code = command()
+        PRINT_BUFFER.flush()
+    except BaseException:  # noqa: BLE001 - it ends a thread that nobody else listens to
+        return 1
+    return code
+
+
+def _print_regularly() -> int:
+    """Pass on what the framework still buffers, until the reader has gone; the exit code for that."""
+    try:
+        while True:
+            time.sleep(TICK)
             PRINT_BUFFER.flush()
     except BrokenPipeError:
-        _leave(1, clean_up)
-    if stop.number is not None:
-        call_off()
-    _leave(128 + stop.number if stop.number is not None else exit_codes[0] if exit_codes else 1, clean_up)
+        return 1
 
 
-class _StopSignal:
-    """Remembers the first SIGINT or SIGTERM; a second one ends the process on the spot."""
-
-    def __init__(self, clean_up: Callable[[], None]) -> None:
-        self.number: int | None = None
-        self._clean_up = clean_up
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._receive)
-
-    def _receive(self, number: int, _frame: FrameType | None) -> None:
-        if self.number is not None:
-            self._clean_up()
-            os._exit(128 + number)
-        self.number = number
-
-
-def _leave(exit_code: int, clean_up: Callable[[], None]) -> NoReturn:
-    """Ends the process with what was printed flushed, and without waiting for requests in flight."""
-    # The lock keeps every other thread from writing half a message from here on; it is never released.
-    if PRINT_BUFFER.lock.acquire(timeout=PATIENCE):
-        try:
-            PRINT_BUFFER.flush()
-        except BrokenPipeError:
-            exit_code = 1
-    clean_up()
-    os._exit(exit_code)
+def _print_last() -> None:
+    """Print what is buffered; the lock, never released, keeps other threads from beginning another message."""
+    PRINT_BUFFER.lock.acquire()
+    PRINT_BUFFER.flush()

@@ -1,167 +1,267 @@
-"""The command `source-messaging spec|check|discover|read`.
+"""The command `source-messaging`: runs the source beside it, on this machine, in the image and under PyAirbyte.
 
-What follows from the manifest alone is answered here, in a tenth of the time: `spec`, and `discover` with a
-configuration in which nothing can be wrong. These answers are the framework's own to the last byte. Everything else
-goes to the runner, which imports the framework.
+It differs from the framework's own runner in this:
+
+* it runs the manifest and the components it was installed with, whatever directory it is called from;
+* a mistake in a file, the configuration, the catalog or the state is one sentence, not a stack trace;
+* `catalog` prints a configured catalog that `read` takes;
+* SIGINT and SIGTERM end it after a whole message: the last state on stdout is one to go on from.
 """
 
-import functools
+import argparse
 import gc
 import json
-import operator
+import logging
 import os
+import shutil
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
+from airbyte_cdk.entrypoint import AirbyteEntrypoint
+from airbyte_cdk.exception_handler import assemble_uncaught_exception
+from airbyte_cdk.logger import PRINT_BUFFER
+from airbyte_cdk.models import (
+    AirbyteStateMessage,
+    AirbyteStateMessageSerializer,
+    ConfiguredAirbyteCatalog,
+    ConfiguredAirbyteCatalogSerializer,
+    ConfiguredAirbyteStream,
+    DestinationSyncMode,
+    FailureType,
+    StreamDescriptor,
+)
+from airbyte_cdk.sources.declarative.concurrent_declarative_source import ConcurrentDeclarativeSource
+from airbyte_cdk.sources.declarative.interpolation import InterpolatedBoolean
+from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import ManifestReferenceResolver
+from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets, update_secrets
+from airbyte_cdk.utils.constants import ENV_REQUEST_CACHE_PATH
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from airbyte_cdk.utils.yaml_loader import safe_load_yaml
 
-DISTRIBUTION: Final = "messaging-connectors"
+import components
+from connector_process import config_error, read_json, run_to_the_end
+
 HERE: Final = Path(__file__).resolve().parent
 # Objects made and not freed after which Python looks for garbage. Rows are freed as they go; looking for it among the
 # thousands that are under way would take an eighth of all the time.
 GARBAGE_AFTER: Final = 200_000
-
 Json = dict[str, Any]
+
+# The manifest names the components as they are called in Airbyte's image.
+sys.modules["source_declarative_manifest.components"] = components
+
+
+class SourceMessaging(ConcurrentDeclarativeSource):
+    """The source of `manifest.yaml`, which reads its input files with an error a user can act on."""
+
+    @staticmethod
+    def write_config(config: Mapping[str, Any], config_path: str) -> None:
+        """Nothing: nobody reads the copy, which would leave a key on the disk of a process that is killed."""
+
+    @staticmethod
+    def read_config(config_path: str) -> MutableMapping[str, Any]:
+        config = read_json(config_path, "config")
+        if not isinstance(config, dict):
+            raise config_error(f"The config file {config_path} must hold a JSON object.")
+        return config
+
+    @classmethod
+    def read_catalog(cls, catalog_path: str) -> ConfiguredAirbyteCatalog:
+        content = read_json(catalog_path, "catalog")
+        try:
+            return ConfiguredAirbyteCatalogSerializer.load(content)
+        except Exception as error:  # the serializer documents no error type
+            raise config_error(
+                f"The catalog file {catalog_path} is not a configured catalog, such as `source-messaging catalog` "
+                f"prints: {' '.join(str(error).split()).rstrip('.') or type(error).__name__}."
+            ) from error
+
+    @classmethod
+    def read_state(cls, state_path: str) -> list[AirbyteStateMessage]:
+        """Return the states a sync emitted last, also those of older connectors: `{"users": {"createdAt": "…"}}`."""
+        if state_path and not Path(state_path).exists():
+            raise config_error(f"The state file {state_path} does not exist: for a first sync, leave out --state.")
+        content = (read_json(state_path, "state") if state_path else None) or []
+        if isinstance(content, dict) and all(isinstance(state, dict) for state in content.values()):
+            content = [
+                {"type": "STREAM", "stream": {"stream_descriptor": {"name": name}, "stream_state": state}}
+                for name, state in content.items()
+            ]
+        try:
+            states = [AirbyteStateMessageSerializer.load(entry) for entry in content]
+            if all(state.stream or state.global_ or state.data for state in states):
+                return states
+        except Exception:  # noqa: BLE001, S110 - the serializer documents no error type
+            pass
+        raise config_error(
+            f"The state file {state_path} is not a list of states, which look like "
+            '[{"type": "STREAM", "stream": {"stream_descriptor": {"name": "users"}, "stream_state": '
+            '{"profileUpdatedAt": "2026-03-24T11:55:00+00:00"}}}].'
+        )
+
+
+def create_source(
+    config: Mapping[str, Any] | None = None,
+    catalog: ConfiguredAirbyteCatalog | None = None,
+    state: list[AirbyteStateMessage] | None = None,
+    streams: Collection[str] | None = None,
+) -> SourceMessaging:
+    """Return the connector as the command runs it; AirbyteTracedException when the configuration cannot work.
+
+    streams: names of those to build; by default the catalog's, or all if there is none. Few start a second sooner.
+    """
+    if streams is None and catalog is not None:
+        streams = [configured.stream.name for configured in catalog.streams]
+    manifest = load_manifest() if streams is None else narrowed(load_manifest(), streams)
+    if config is not None:
+        specification = manifest["spec"]["connection_specification"]
+        # The framework masks secrets only once the source exists, and building it may fail.
+        update_secrets(get_secrets(specification, config))
+        # It would first compare the configuration with the specification, which names neither field nor remedy.
+        components.refuse_mistakes(config)
+    # No `config_path`: with it the framework would write a migrated configuration over the user's file.
+    return SourceMessaging(catalog=catalog, config=config, state=state or [], source_config=manifest)
+
+
+def load_manifest() -> Json:
+    """Return the parsed manifest: the one beside this file, else that among the shared data of an installed wheel."""
+    roots = (HERE, sysconfig.get_path("data"), sysconfig.get_path("data", sysconfig.get_preferred_scheme("user")))
+    places = (HERE, *(Path(root, "share", "messaging-connectors") for root in roots))
+    path = next(filter(Path.exists, (place / "manifest.yaml" for place in places)), HERE / "manifest.yaml")
+    return dict(safe_load_yaml(path.read_bytes()))
+
+
+def narrowed(manifest: Json, streams: Collection[str]) -> Json:
+    """Return a manifest with some rows of its table and without what only others need."""
+    resolved = ManifestReferenceResolver().preprocess_manifest(manifest)
+    blocks = [
+        block | {"streams": [row for row in block["streams"] if row["$parameters"]["name"] in streams]}
+        for block in resolved["streams"]
+    ]
+    return {key: part for key, part in resolved.items() if key not in ("definitions", "schemas")} | {"streams": blocks}
+
+
+def configured_catalog(config: Mapping[str, Any], streams: Collection[str]) -> ConfiguredAirbyteCatalog:
+    """Return a catalog of the named streams, or all, that `read` takes; incremental where a stream has a cursor."""
+    source = create_source(config, streams=streams or None)
+    for error in missing_streams(source.resolved_manifest, config, streams):
+        raise error
+    return ConfiguredAirbyteCatalog(
+        [
+            ConfiguredAirbyteStream(
+                stream=stream,
+                sync_mode=stream.supported_sync_modes[-1],
+                destination_sync_mode=DestinationSyncMode.append,
+                cursor_field=stream.default_cursor_field or [],
+                primary_key=stream.source_defined_primary_key or [],
+            )
+            for stream in source.discover(logging.getLogger("airbyte"), config).streams
+        ]
+    )
+
+
+def missing_streams(
+    manifest: Mapping[str, Any], config: Mapping[str, Any], wanted: Iterable[str]
+) -> Iterator[AirbyteTracedException]:
+    """Yield an error for each wanted stream that a configuration does not make exist."""
+    rows = ((row, block["condition"]) for block in manifest["streams"] for row in block["streams"])
+    conditions = {row["$parameters"]["name"]: condition for row, condition in rows}
+    for name in wanted:
+        if name not in conditions:
+            reason = "this source has no stream of that name"
+        elif not InterpolatedBoolean(conditions[name], parameters={}).eval(config):
+            reason = "no API key of its vendor is configured"
+        else:
+            continue
+        yield AirbyteTracedException(
+            message=f"Stream {name} cannot be read: {reason}. `discover` lists those that can.",
+            failure_type=FailureType.config_error,
+            stream_descriptor=StreamDescriptor(name=name),
+        )
+
+
+# Each command, and what it is told by files.
+COMMANDS: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
+    "spec": ("print what may be configured", ()),
+    "check": ("try the keys of a configuration", ("config",)),
+    "discover": ("print the streams and their columns", ("config",)),
+    "catalog": ("print a configured catalog for `read`", ("config",)),
+    "read": ("print records and states", ("config", "catalog", "state")),
+}
+
+
+def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
+    """Return the parsed command line; a wrong one prints its usage and exits 2."""
+    parser = argparse.ArgumentParser("source-messaging", description="Reads Iterable and Courier, as Airbyte messages.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, (purpose, files) in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=purpose)
+        command.add_argument("--debug", action="store_true", help="log what the framework does, too")
+        for file in files:
+            command.add_argument(f"--{file}", metavar="FILE", required=file != "state")
+    commands.choices["catalog"].add_argument("--streams", metavar="A,B", default="", help="by default all")
+    return parser.parse_args(words)
 
 
 def main() -> None:
     """The console script."""
-    answer = answer_from_manifest(sys.argv[1:])
-    if answer is not None:
-        _print(answer)
-        return
+    arguments = parse_arguments(sys.argv[1:])
     gc.set_threshold(GARBAGE_AFTER)
-    import source_messaging_runner  # noqa: PLC0415 — it imports the framework, which the answers above do without
+    # The framework keeps copies of replies in a folder that it names there; no other folder is removed.
+    os.environ.pop(ENV_REQUEST_CACHE_PATH, None)
+    run_to_the_end(lambda: run(arguments), lambda: shutil.rmtree(os.environ.get(ENV_REQUEST_CACHE_PATH, ""), True))
 
-    source_messaging_runner.main()
 
-
-def answer_from_manifest(arguments: Sequence[str]) -> Json | None:
-    """The message that answers a command, if it follows from the manifest; None if only the runner knows."""
+def run(arguments: argparse.Namespace) -> int:
+    """Run one command, messages to stdout; return the exit code, which is 0 for a `check` that says FAILED."""
+    code = 0
     try:
-        match arguments:
-            case ["spec"]:
-                return {"type": "SPEC", "spec": _specification(load_manifest()["spec"])}
-            case ["discover", "--config", path]:
-                manifest, config = load_manifest(), json.loads(Path(path).read_text(encoding="utf-8"))
-                if is_beyond_doubt(config, manifest["spec"]["connection_specification"]):
-                    return {"type": "CATALOG", "catalog": {"streams": list(_catalog(manifest, config))}}
-    except (OSError, ValueError, yaml.YAMLError):  # the runner says what is wrong with a file, as platforms read it
-        pass
-    return None
-
-
-def load_manifest() -> Json:
-    """The parsed manifest."""
-    # The loader that PyYAML has where it was built with libyaml takes a tenth of the time.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    manifest: Json = loader(manifest_path().read_bytes()).get_single_data()
-    return manifest
-
-
-def manifest_path() -> Path:
-    """Where the manifest is: beside this file in a checkout, among the shared data of an installed wheel."""
-    user_scheme = sysconfig.get_preferred_scheme("user")
-    roots = [sysconfig.get_path("data"), sysconfig.get_path("data", user_scheme), str(HERE)]
-    places = [HERE / "manifest.yaml"]
-    places += [Path(root, "share", DISTRIBUTION, "manifest.yaml") for root in roots]
-    for place in places:
-        if place.exists():
-            return place
-    raise FileNotFoundError(f"manifest.yaml belongs to {DISTRIBUTION} but is not installed with it")
-
-
-def _specification(spec: Json) -> Json:
-    return {
-        "connectionSpecification": spec["connection_specification"],
-        "supportsNormalization": False,
-        "supportsDBT": False,
-    }
-
-
-def is_beyond_doubt(config: Any, specification: Json) -> bool:
-    """Whether no mistake can be in a configuration; not so wherever it takes the components to tell."""
-    from jsonschema import Draft7Validator  # noqa: PLC0415 — `spec` does without
-
-    if not Draft7Validator(specification).is_valid(config):
-        return False
-    courier = config.get("courier")
-    sections = [config, courier] if courier else [config]
-    return (
-        bool((courier or config).get("api_key"))
-        and ("api_key" not in config or "start_date" in config)
-        and all(_is_past(section["start_date"]) for section in sections if "start_date" in section)
-        and not any("api_url" in section for section in sections)
-        # 5.0 is an integer to the specification only.
-        and not any(isinstance(value, float) for section in sections for value in section.values())
-    )
-
-
-def _is_past(start_date: str) -> bool:
-    try:
-        return datetime.fromisoformat(start_date) <= datetime.now(UTC)
-    except ValueError:
-        return False
-
-
-def _catalog(manifest: Json, config: Json) -> Iterator[Json]:
-    from jinja2.nativetypes import NativeEnvironment  # noqa: PLC0415 — `spec` does without
-
-    templates = NativeEnvironment(autoescape=False)
-    for block in manifest["streams"]:
-        if templates.from_string(block["condition"]).render(config=config):
-            yield from (_stream(row, manifest) for row in block["streams"])
-
-
-def stream_name(row: Json, manifest: Json) -> str:
-    """The name of the stream that a row of the manifest's table stands for."""
-    return str(_opened(row, manifest)["$parameters"]["name"])
-
-
-def _stream(row: Json, manifest: Json) -> Json:
-    """The stream that a row stands for, as a catalog shows it."""
-    stream = _opened(row, manifest)
-    shown: Json = {
-        "name": stream_name(stream, manifest),
-        "json_schema": _resolved(stream["schema_loader"], manifest)["schema"],
-        "supported_sync_modes": ["full_refresh"],
-    }
-    is_incremental = "incremental_sync" in stream
-    if is_incremental:
-        cursor = _opened(stream["incremental_sync"], manifest)
-        shown["supported_sync_modes"].append("incremental")
-        shown |= {"source_defined_cursor": True, "default_cursor_field": [cursor["cursor_field"]]}
-    key = stream["primary_key"]
-    shown["source_defined_primary_key"] = [[name] for name in ([key] if isinstance(key, str) else key)]
-    return shown | {"is_resumable": is_incremental, "is_file_based": False}
-
-
-def _resolved(part: Any, manifest: Json) -> Any:
-    """A part of the manifest with everything in it that it refers to, however deep."""
-    opened = _opened(part, manifest)
-    if isinstance(opened, dict):
-        return {name: _resolved(value, manifest) for name, value in opened.items()}
-    return [_resolved(item, manifest) for item in opened] if isinstance(opened, list) else opened
-
-
-def _opened(part: Any, manifest: Json) -> Any:
-    """A part of the manifest with what it refers to itself; its own keys go before those it inherits."""
-    if isinstance(part, str) and part.startswith("#/"):
-        return _opened(functools.reduce(operator.getitem, part.removeprefix("#/").split("/"), manifest), manifest)
-    if isinstance(part, dict) and "$ref" in part:
-        return _opened(part["$ref"], manifest) | {name: value for name, value in part.items() if name != "$ref"}
-    return part
-
-
-def _print(message: Json) -> None:
-    try:
-        print(json.dumps(message, ensure_ascii=False, separators=(",", ":")), flush=True)
+        given = vars(arguments)
+        config = SourceMessaging.read_config(given["config"]) if "config" in given else None
+        if arguments.command == "catalog":
+            made = configured_catalog(config or {}, list(filter(None, arguments.streams.split(","))))
+            PRINT_BUFFER.write(json.dumps(ConfiguredAirbyteCatalogSerializer.dump(made), indent=1) + "\n")
+            return 0
+        catalog = SourceMessaging.read_catalog(given["catalog"]) if "catalog" in given else None
+        state = SourceMessaging.read_state(given.get("state") or "")
+        source = create_source(config, catalog, state, streams=() if arguments.command == "spec" else None)
+        wanted = [configured.stream.name for configured in catalog.streams] if catalog else []
+        for error in missing_streams(source.resolved_manifest, config or {}, wanted):
+            code = _report(arguments.command, error)
+        for line in AirbyteEntrypoint(source).run(arguments):
+            _print(line)
     except BrokenPipeError:  # the reader of our output has gone: nobody is left to tell
-        os._exit(1)
+        code = 1
+    except Exception as failure:  # noqa: BLE001 - the outermost frame: a bug becomes a message with its stack trace
+        code = _report(arguments.command, assemble_uncaught_exception(type(failure), failure))
+    return code
+
+
+def _report(command: str, error: AirbyteTracedException) -> int:
+    """Print an error as Airbyte has it, a user's without a stack trace; return the exit code."""
+    message, status = error.as_sanitized_airbyte_message(), error.as_connection_status_message()
+    if message.trace is None or message.trace.error is None:
+        return 1
+    if command == "catalog":
+        print(f"source-messaging: {message.trace.error.message}", file=sys.stderr)
+    elif command == "check" and status is not None:
+        _print(AirbyteEntrypoint.airbyte_message_to_string(status))
+        return 0
+    else:
+        if error.failure_type == FailureType.config_error:
+            message.trace.error.stack_trace = None
+        _print(AirbyteEntrypoint.airbyte_message_to_string(message))
+    return 1
+
+
+def _print(line: str) -> None:
+    """Write one message whole; all but records leave at once, so that a state is never held back."""
+    PRINT_BUFFER.write(f"{line}\n")
+    if not line.startswith('{"type":"RECORD"'):
+        PRINT_BUFFER.flush()
 
 
 if __name__ == "__main__":

@@ -85,7 +85,6 @@ METHOD: Final = """\
 - Syncs at the real budgets run against the sandbox on a clock that skips the waiting. The least calls: what it takes
   to cover the time, stream by stream, in windows of 30 days at first, each at most twice the last, none over 180 days:
   longer ones are not tried, since a window that breaks off is asked for again.
-- `spec` and `discover` are those of the command; the image and the Builder go through the framework.
 - A peer's ratio is wanted of the connector that this source replaces; the other one is there to compare."""
 
 

@@ -27,7 +27,7 @@ from benchmarks.source import configured
 from sandbox import Sandbox, serve
 from sandbox.iterable import data_types
 from sandbox.iterable.seed import history, people
-from source_messaging import load_manifest, stream_name
+from source_messaging import load_manifest
 from unit_tests.support.clock import VirtualClock
 from unit_tests.support.connector import State, Sync, run
 
@@ -127,7 +127,7 @@ def least_windows(span: timedelta) -> int:
 def export_streams() -> list[str]:
     """The streams that the manifest's table makes of the family of exports, in its order."""
     rows = [row for block in _manifest()["streams"] for row in block["streams"]]
-    return [stream_name(row, _manifest()) for row in rows if row["$ref"] == "#/definitions/export"]
+    return [row["$parameters"]["name"] for row in rows if row["$ref"] == "#/definitions/export"]
 
 
 @cache

@@ -18,7 +18,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
 from airbyte_cdk.utils.constants import ENV_REQUEST_CACHE_PATH
 from pyrate_limiter.abstracts import BucketFactory
 
-import source_messaging_runner as runner
+import source_messaging as runner
 from sandbox import Sandbox, serve
 from source_messaging import GARBAGE_AFTER, load_manifest
 from unit_tests.support.clock import INSTANT, VirtualClock

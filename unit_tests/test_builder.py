@@ -19,7 +19,7 @@ from airbyte_cdk.sources.declarative.parsers.custom_code_compiler import (
 )
 from fastapi.testclient import TestClient
 
-import source_messaging_runner as runner
+import source_messaging as runner
 from sandbox import Sandbox
 from scripts import streams
 from unit_tests.support.connector import Message, Sync

@@ -18,7 +18,7 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from requests_mock import Mocker
 
-import source_messaging_runner as runner
+import source_messaging as runner
 from sandbox import Sandbox
 from sandbox.iterable import data_types
 from sandbox.iterable.timestamps import epoch_seconds, spelt

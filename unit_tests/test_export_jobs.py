@@ -471,7 +471,6 @@ def test_calling_all_jobs_off_waits_for_one_that_is_being_started_and_starts_no_
 
 
 ROOT = Path(__file__).parent.parent
-OWN_RUNNER = [sys.executable, str(ROOT / "source_messaging.py")]
 STOCK_RUNNER = [str(Path(sys.executable).parent / "source-declarative-manifest")]
 STOCK_OPTIONS = ["--manifest-path", str(ROOT / "manifest.yaml"), "--components-path", str(ROOT / "components.py")]
 
@@ -479,11 +478,9 @@ STOCK_OPTIONS = ["--manifest-path", str(ROOT / "manifest.yaml"), "--components-p
 @pytest.mark.parametrize(
     ("runner", "options", "number", "exit_code"),
     [
-        (OWN_RUNNER, [], signal.SIGTERM, 128 + signal.SIGTERM),
-        (OWN_RUNNER, [], signal.SIGINT, 128 + signal.SIGINT),
         (STOCK_RUNNER, STOCK_OPTIONS, signal.SIGTERM, -signal.SIGTERM),
     ],
-    ids=["own-SIGTERM", "own-SIGINT", "framework-SIGTERM"],
+    ids=["framework-SIGTERM"],
 )
 def test_a_process_that_is_told_to_stop_calls_its_jobs_off(
     tmp_path: Path, discovered: Sync, runner: list[str], options: list[str], number: signal.Signals, exit_code: int

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from operator import attrgetter
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -27,7 +26,7 @@ from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import M
 from airbyte_cdk.sources.streams.call_rate import CallRateLimitHit, HttpAPIBudget
 from airbyte_cdk.utils.yaml_loader import safe_load_yaml
 
-import source_messaging_runner as runner
+import components
 from scripts import schemas, streams
 
 TEXT = streams.MANIFEST.read_text(encoding="utf-8")
@@ -52,14 +51,6 @@ def framework() -> dict[str, Any]:
     source = pkgutil.get_data("airbyte_cdk", "sources/declarative/declarative_component_schema.yaml")
     description: dict[str, Any] = yaml.safe_load(source or b"")
     return description
-
-
-@cache
-def hooks() -> ModuleType:
-    runner.register_components()
-    import components  # noqa: PLC0415 - the very module that the manifest's class names mean
-
-    return components
 
 
 def mappings(component: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -87,7 +78,7 @@ def unknown_keys(manifest: dict[str, Any]) -> list[str]:
 def known_keys(component: dict[str, Any]) -> set[str] | None:
     """The keys a component may have; None for a mapping that is none, such as a JSON schema."""
     if "class_name" in component:
-        fields = getattr(hooks(), component["class_name"].removeprefix(CUSTOM)).__dataclass_fields__
+        fields = getattr(components, component["class_name"].removeprefix(CUSTOM)).__dataclass_fields__
         taken = {name for name, field in fields.items() if field.init and "ClassVar" not in str(field.type)}
         return taken | {"type", "class_name", "$parameters"}
     if component["type"] == "DeclarativeSource":
@@ -123,9 +114,9 @@ def hook_classes() -> set[str]:
     """The public classes of components.py that extend one of the framework's."""
     return {
         name
-        for name, found in vars(hooks()).items()
+        for name, found in vars(components).items()
         if isinstance(found, type)
-        and found.__module__ == hooks().__name__
+        and found.__module__ == components.__name__
         and not name.startswith("_")
         and not issubclass(found, Exception)
         and any(base.__module__.startswith("airbyte_cdk.") for base in found.__mro__)
@@ -139,7 +130,7 @@ def test_every_class_named_exists_and_every_hook_is_used() -> None:
 
 
 def test_the_table_on_top_of_the_components_lists_every_hook() -> None:
-    table = [line.split("|")[1] for line in (hooks().__doc__ or "").splitlines() if line.startswith("|")]
+    table = [line.split("|")[1] for line in (components.__doc__ or "").splitlines() if line.startswith("|")]
     listed = [name.strip() for cell in table[2:] for name in cell.split(",")]
 
     assert sorted(listed) == sorted(hook_classes())

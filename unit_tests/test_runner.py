@@ -1,4 +1,4 @@
-"""The command line: whose manifest it runs, how it says what is wrong, and how it ends."""
+"""The command: whose manifest it runs, what it prints, how it says what is wrong, and how it ends."""
 
 import json
 import logging
@@ -15,15 +15,19 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from airbyte_cdk.logger import PRINT_BUFFER
 
-import source_messaging_runner as runner
-from connector_process import config_error
+import source_messaging as runner
+from connector_process import PATIENCE, TICK, config_error
+from sandbox import Sandbox
+from unit_tests.support.connector import Sync
 
 ROOT = Path(runner.__file__).parent
-MODULES = ("components.py", "connector_process.py", "source_messaging.py", "source_messaging_runner.py")
+MODULES = ("components.py", "connector_process.py", "source_messaging.py")
 KEY = "a-key-nobody-may-see"
+START = "2026-01-01T00:00:00Z"
 
-# Two streams: `lists` answers at once, `slow` never does.
+# Streams: `lists` answers at once, `slow` never does, `many` fills every buffer.
 MANIFEST = """
 version: 7.39.1
 type: DeclarativeSource
@@ -33,7 +37,7 @@ definitions:
   stream:
     type: DeclarativeStream
     primary_key: id
-    schema_loader: {type: InlineSchemaLoader, schema: {type: object, properties: {id: {type: integer}}}}
+    schema_loader: {type: InlineSchemaLoader, schema: {type: object, properties: {id: {}, name: {}}}}
     retriever:
       type: SimpleRetriever
       requester:
@@ -47,6 +51,7 @@ streams:
     streams:
     - {$ref: "#/definitions/stream", $parameters: {name: lists, endpoint: lists}}
     - {$ref: "#/definitions/stream", $parameters: {name: slow, endpoint: slow}}
+    - {$ref: "#/definitions/stream", $parameters: {name: many, endpoint: many}}
 spec:
   type: Spec
   connection_specification:
@@ -79,13 +84,14 @@ class Ran:
 def files(tmp_path: Path) -> Path:
     """A folder with one file of every kind of mistake."""
     contents = {
-        "config.json": json.dumps({"api_key": KEY, "start_date": "2026-01-01T00:00:00Z"}),
+        "config.json": json.dumps({"api_key": KEY, "start_date": START}),
         "cut.json": f'[1 "{KEY}"',
         "list.json": f'["{KEY}"]',
         "catalog.json": '{"streams": []}',
         "no-catalog.json": '{"streams": [{"name": "lists"}]}',
-        "legacy-state.json": '{"lists": {"createdAt": "2026-01-01"}}',
+        "state-without-streams.json": '{"createdAt": "2026-01-01"}',
         "empty-state.json": "[{}]",
+        "texts.json": '["2026-01-01"]',
     }
     for name, content in contents.items():
         (tmp_path / name).write_text(content, encoding="utf-8")
@@ -98,7 +104,7 @@ def installed(tmp_path: Path) -> Path:
     """The runner beside a manifest of its own, as another checkout would have it."""
     folder = tmp_path / "installed"
     folder.mkdir()
-    for name in MODULES[1:]:  # its manifest needs no components
+    for name in MODULES:
         shutil.copy(ROOT / name, folder)
     (folder / "manifest.yaml").write_text(MANIFEST, encoding="utf-8")
     return folder / "source_messaging.py"
@@ -113,7 +119,8 @@ def server() -> Iterator[str]:
         def do_GET(self) -> None:
             if self.path.startswith("/slow"):
                 over.wait(600)
-            body = b'{"rows": [{"id": 1}, {"id": 2}]}'
+            count = 50_000 if self.path == "/many" else 2
+            body = json.dumps({"rows": [{"id": number, "name": "Zoë"} for number in range(count)]}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -184,17 +191,18 @@ def test_a_config_that_cannot_be_read_is_one_sentence(
         (["--catalog", "none.json"], "The catalog file none.json does not exist."),
         (
             ["--catalog", "no-catalog.json"],
-            "The catalog file no-catalog.json is not a configured catalog: Schema validation failed: ",
-        ),
-        (["--catalog", "catalog.json", "--state", "none.json"], "The state file none.json does not exist."),
-        (
-            ["--catalog", "catalog.json", "--state", "legacy-state.json"],
-            "The state file legacy-state.json is not a list of Airbyte state messages.",
+            "The catalog file no-catalog.json is not a configured catalog, such as `source-messaging catalog` prints: ",
         ),
         (
-            ["--catalog", "catalog.json", "--state", "empty-state.json"],
-            "The state file empty-state.json is not a list of Airbyte state messages: "
-            "an entry has neither `stream` nor `global`.",
+            ["--catalog", "catalog.json", "--state", "none.json"],
+            "The state file none.json does not exist: for a first sync, leave out --state.",
+        ),
+        *(
+            (
+                ["--catalog", "catalog.json", "--state", name],
+                f"The state file {name} is not a list of states, which look like [{{",
+            )
+            for name in ("state-without-streams.json", "empty-state.json", "texts.json")
         ),
     ],
 )
@@ -268,13 +276,9 @@ def _reader_that(constructs: Any) -> type[runner.SourceMessaging]:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "source-messaging: say what to do: spec, check, discover or read"),
+        ([], "error: the following arguments are required: command"),
         (["check"], "error: the following arguments are required: --config"),
         (["spec", "--nonsense"], "error: unrecognized arguments: --nonsense"),
-        (
-            ["check", "--config", "c", "--manifest-path", "m"],
-            "source-messaging: --manifest-path is for source-declarative-manifest; this command has its own",
-        ),
     ],
 )
 def test_every_problem_of_the_command_line_is_a_usage_error(
@@ -293,6 +297,121 @@ def test_the_source_is_there_for_tests_without_a_configuration() -> None:
     assert specification.connectionSpecification["properties"]["api_key"]["airbyte_secret"] is True
 
 
+# ----------------------------------------------------------------------------------------------- catalogs and states
+
+
+def test_the_catalog_that_is_printed_is_one_that_read_takes(
+    files: Path, config: dict[str, Any], sandbox: Sandbox, discovered: Sync, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.iterable.lists = [{"id": 7}]
+    (files / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    arguments = ("--config", str(files / "config.json"))
+
+    assert runner.run(runner.parse_arguments(["catalog", *arguments, "--streams", "lists,email_send"])) == 0
+    PRINT_BUFFER.flush()
+    printed = capfd.readouterr().out
+    (files / "catalog.json").write_text(printed, encoding="utf-8")
+    ran = run(capfd, "read", *arguments, "--catalog", str(files / "catalog.json"))
+
+    offered = {stream["name"]: stream for stream in discovered.of_type("CATALOG")[0]["streams"]}
+    assert json.loads(printed)["streams"] == [
+        {
+            "stream": offered[name],
+            "sync_mode": mode,
+            "destination_sync_mode": "append",
+            "cursor_field": cursor,
+            "primary_key": [[key]],
+        }
+        for name, mode, cursor, key in (
+            ("lists", "full_refresh", [], "id"),
+            ("email_send", "incremental", ["createdAt"], "event_id"),
+        )
+    ]
+    assert [message["record"]["data"] for message in ran.messages["RECORD"]] == [{"id": 7}]
+    assert (ran.exit_code, ran.errors) == (0, [])
+
+
+def test_a_catalog_holds_every_stream_of_the_vendor_that_is_configured(
+    files: Path, discovered: Sync, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = files / "config.json"
+    config.write_text(json.dumps({"courier": {"api_key": KEY}}), encoding="utf-8")
+
+    assert runner.run(runner.parse_arguments(["catalog", "--config", str(config)])) == 0
+    PRINT_BUFFER.flush()
+
+    names = [stream["stream"]["name"] for stream in json.loads(capfd.readouterr().out)["streams"]]
+    everything = [stream["name"] for stream in discovered.of_type("CATALOG")[0]["streams"]]
+    assert names == everything[everything.index("brands") :]
+
+
+MISSING = [
+    ("nonsense", "this source has no stream of that name"),
+    ("messages", "no API key of its vendor is configured"),
+]
+
+
+@pytest.mark.parametrize(("stream", "reason"), MISSING)
+def test_a_catalog_of_a_stream_that_is_not_offered_is_not_printed(
+    files: Path, capfd: pytest.CaptureFixture[str], stream: str, reason: str
+) -> None:
+    words = ["catalog", "--config", str(files / "config.json"), "--streams", f"lists,{stream}"]
+
+    assert runner.run(runner.parse_arguments(words)) == 1
+    out, err = capfd.readouterr()
+    assert (out, err) == (
+        "",
+        f"source-messaging: Stream {stream} cannot be read: {reason}. `discover` lists those that can.\n",
+    )
+
+
+def test_a_stream_that_is_not_offered_fails_and_the_others_are_read(
+    files: Path, config: dict[str, Any], sandbox: Sandbox, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.iterable.lists = [{"id": 7}]
+    (files / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    catalog = _catalog(files, "nonsense", "lists", "messages")
+
+    ran = run(capfd, "read", "--config", str(files / "config.json"), "--catalog", catalog)
+
+    assert [(error["message"], error["failure_type"]) for error in ran.errors] == [
+        (f"Stream {name} cannot be read: {reason}. `discover` lists those that can.", "config_error")
+        for name, reason in MISSING
+    ]
+    assert [message["record"]["data"] for message in ran.messages["RECORD"]] == [{"id": 7}]
+    assert ran.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        {"email_send": {"createdAt": "2026-03-24T11:55:00+00:00"}},
+        [
+            {
+                "type": "STREAM",
+                "stream": {
+                    "stream_descriptor": {"name": "email_send"},
+                    "stream_state": {"createdAt": "2026-03-24T11:55:00+00:00"},
+                },
+            }
+        ],
+    ],
+    ids=["as older connectors saved it", "as states are emitted"],
+)
+def test_a_state_is_read_in_the_form_that_older_connectors_saved_too(files: Path, saved: Any) -> None:
+    (files / "state.json").write_text(json.dumps(saved), encoding="utf-8")
+
+    (state,) = runner.SourceMessaging.read_state(str(files / "state.json"))
+
+    assert state.stream
+    assert state.stream.stream_descriptor.name == "email_send"
+    assert vars(state.stream.stream_state) == {"createdAt": "2026-03-24T11:55:00+00:00"}
+
+
+# ---------------------------------------------------------------------------------------------------------- processes
+
+
+@pytest.mark.slow
 def test_a_manifest_in_the_working_directory_is_not_the_connector(installed: Path, tmp_path: Path) -> None:
     stray = tmp_path / "elsewhere"
     stray.mkdir()
@@ -306,12 +425,14 @@ def test_a_manifest_in_the_working_directory_is_not_the_connector(installed: Pat
     assert (ran.exit_code, ran.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_the_wheel_brings_all_that_the_command_needs(tmp_path: Path) -> None:
     project = tmp_path / "project"
     project.mkdir()
     for name in ("pyproject.toml", "LICENSE", *MODULES, "manifest.yaml"):
         shutil.copy(ROOT / name, project)
-    shutil.copytree(ROOT / "destinations", project / "destinations")
+    for name in ("destinations", "messaging_sync"):
+        shutil.copytree(ROOT / name, project / name)
     (project / "README.md").touch()
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 
@@ -326,16 +447,20 @@ def test_the_wheel_brings_all_that_the_command_needs(tmp_path: Path) -> None:
     (spec,) = ran.messages["SPEC"]
     assert spec["spec"]["connectionSpecification"]["properties"]["api_key"]["airbyte_secret"] is True
     assert sorted(path.name for path in site.glob("*.py")) == list(MODULES)
+    assert (site / "messaging_sync" / "__main__.py").exists()
     assert {path.parent.name for path in site.rglob("destinations/*/*.py")} == {"courier", "rudderstack"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_read_at_once_with_all_it_has_read(
+def test_a_signal_ends_a_read_with_all_it_has_read_and_leaves_nothing_behind(
     number: signal.Signals, installed: Path, server: str, tmp_path: Path
 ) -> None:
+    """Neither a terminal's encoding nor a proxy, which does not get what is for this machine, keeps it from reading."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    process = _start(installed, *_read(tmp_path, server), temporary=temporary)
+    surroundings = {"TMPDIR": str(temporary), "PYTHONIOENCODING": "ascii", "HTTP_PROXY": "http://127.0.0.1:9"}
+    process = _start(installed, *_read(tmp_path, server, "lists", "slow"), surroundings=surroundings)
     out: list[str] = []
     for line in process.stdout or ():
         out.append(line)
@@ -346,13 +471,49 @@ def test_a_signal_ends_a_read_at_once_with_all_it_has_read(
     rest, err = process.communicate(timeout=300)
 
     ran = Ran(process.returncode, "".join(out) + rest, err)
-    assert [m["record"]["data"] for m in ran.messages["RECORD"]] == [{"id": 1}, {"id": 2}]
-    assert (ran.exit_code, ran.errors, ran.stderr) == (128 + number, [], "")
-    assert [path.name for path in temporary.rglob("*.json")] == [], "a copy of the key stays behind"
+    rows = [{"id": 0, "name": "Zoë"}, {"id": 1, "name": "Zoë"}]
+    assert [message["record"]["data"] for message in ran.messages["RECORD"]] == rows
+    assert (ran.exit_code, ran.errors, ran.stderr) == (-number, [], "")
+    assert [path.name for path in temporary.iterdir() if "airbyte" not in path.name] == []
 
 
+@pytest.mark.slow
+def test_a_reader_that_has_stopped_reading_does_not_keep_a_signal_from_ending_the_read(
+    installed: Path, server: str, tmp_path: Path
+) -> None:
+    process = _start(installed, *_read(tmp_path, server, "many"))
+    assert process.stdout
+    begun = process.stdout.readline()  # and nothing after it: the rows are more than a pipe holds
+
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(timeout=60) == -signal.SIGTERM
+    *whole, _cut = (begun + process.communicate()[0]).split("\n")
+    assert {json.loads(line)["type"] for line in whole} <= {"LOG", "TRACE", "RECORD"}
+    assert PATIENCE + TICK < 3
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare")
+def test_the_first_process_of_a_container_ends_when_it_is_told_to() -> None:
+    """The kernel does not end it by a signal that it does not handle."""
+    program = (
+        "import os, signal, threading, connector_process\n"
+        "assert os.getpid() == 1\n"
+        "connector_process.run_to_the_end(lambda: os.kill(1, signal.SIGTERM) or threading.Event().wait())"
+    )
+    command = ["unshare", "--pid", "--fork", sys.executable, "-c", program]
+
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+    if "Operation not permitted" in ended.stderr:
+        pytest.skip("may not have processes of its own")
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGTERM, "")
+
+
+@pytest.mark.slow
 def test_a_reader_that_goes_away_ends_the_read_quietly(installed: Path, server: str, tmp_path: Path) -> None:
-    process = _start(installed, *_read(tmp_path, server))
+    process = _start(installed, *_read(tmp_path, server, "lists", "slow"))
     assert process.stdout
     process.stdout.close()  # before a line is out: once `/slow` keeps it waiting, nothing is written any more
 
@@ -362,32 +523,37 @@ def test_a_reader_that_goes_away_ends_the_read_quietly(installed: Path, server: 
     process.stderr.close()
 
 
-def _read(folder: Path, url: str) -> list[str]:
-    """The arguments that read both streams."""
-    config, catalog = folder / "config.json", folder / "catalog.json"
-    config.write_text(json.dumps({"api_key": KEY, "api_url": url}), encoding="utf-8")
-    streams = [
+def _read(folder: Path, url: str, *streams: str) -> list[str]:
+    """The arguments that read some streams."""
+    config = folder / "config.json"
+    config.write_text(json.dumps({"api_key": KEY, "start_date": START, "api_url": url}), encoding="utf-8")
+    return ["read", "--config", str(config), "--catalog", _catalog(folder, *streams)]
+
+
+def _catalog(folder: Path, *streams: str) -> str:
+    path = folder / "catalog.json"
+    configured = [
         {
             "stream": {"name": name, "json_schema": {}, "supported_sync_modes": ["full_refresh"]},
             "sync_mode": "full_refresh",
             "destination_sync_mode": "overwrite",
         }
-        for name in ("lists", "slow")
+        for name in streams
     ]
-    catalog.write_text(json.dumps({"streams": streams}), encoding="utf-8")
-    return ["read", "--config", str(config), "--catalog", str(catalog)]
+    path.write_text(json.dumps({"streams": configured}), encoding="utf-8")
+    return str(path)
 
 
 def _start(
-    runner: Path, *arguments: str, cwd: Path | None = None, temporary: Path | None = None
+    runner: Path, *arguments: str, cwd: Path | None = None, surroundings: dict[str, str] | None = None
 ) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, str(runner), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         cwd=cwd,
-        env=os.environ | ({"TMPDIR": str(temporary)} if temporary else {}),
+        env=os.environ | (surroundings or {}),
     )
 
 

@@ -23,7 +23,7 @@ import requests
 from airbyte_cdk.logger import PRINT_BUFFER
 from requests.adapters import HTTPAdapter
 
-import source_messaging_runner
+import source_messaging
 from destinations import runner
 from destinations.base import MessagingDestination
 from destinations.courier.destination import DestinationCourier
@@ -76,15 +76,15 @@ def run(
     level = logger.level
 
     def command(name: str, streams: Sequence[str], *flags: str, **settings: Any) -> Printed:
-        table = source_messaging_runner.narrowed(WHOLE_MANIFEST, streams)
-        monkeypatch.setattr(source_messaging_runner, "load_manifest", lambda: table)
+        table = source_messaging.narrowed(WHOLE_MANIFEST, streams)
+        monkeypatch.setattr(source_messaging, "load_manifest", lambda: table)
         (tmp_path / "config.json").write_text(json.dumps(config | settings), encoding="utf-8")
         words = [name, "--config", str(tmp_path / "config.json"), *flags]
         if name == "read":
             (tmp_path / "catalog.json").write_text(json.dumps(catalog_of(discovered, streams)), encoding="utf-8")
             words += ["--catalog", str(tmp_path / "catalog.json")]
         capfd.readouterr()
-        source_messaging_runner.run(source_messaging_runner.parse_arguments(words))
+        source_messaging.run(source_messaging.parse_arguments(words))
         PRINT_BUFFER.flush()
         print(end="", file=sys.__stdout__, flush=True)
         out, err = capfd.readouterr()

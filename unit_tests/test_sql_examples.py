@@ -16,7 +16,7 @@ from unittest import mock
 import duckdb
 import pytest
 
-import source_messaging_runner as runner
+import source_messaging as runner
 from messaging_sync import __main__ as loader
 from messaging_sync.console import Console
 from sandbox import Sandbox, serve

@@ -850,7 +850,7 @@ def test_a_signal_ends_a_write_at_once_and_echoes_nothing_that_was_not_accepted(
 
     assert first == state(1)
     assert len(sandbox.calls) <= asked + 1  # what was about to be asked
-    assert (process.returncode, out, err) == (128 + number, b"", b"")
+    assert (process.returncode, out, err) == (-number, b"", b"")
 
 
 def test_a_write_that_is_killed_and_goes_on_behind_its_last_state_is_as_good_as_one(

@@ -12,7 +12,7 @@ from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.models import AirbyteStateMessageSerializer, ConfiguredAirbyteCatalogSerializer
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_messaging_runner import create_source
+from source_messaging import create_source
 
 Message = dict[str, Any]
 State = list[Message]
