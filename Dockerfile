@@ -32,9 +32,12 @@ ENTRYPOINT ["python", "-m", "destinations.rudderstack"]
 LABEL io.airbyte.name=messaging-connectors/destination-rudderstack
 LABEL io.airbyte.version=${VERSION}
 
-# The entrypoint is the base image's: its main.py finds the manifest in this place and trusts the components beside it.
+# Our own command, for its sentences and its way to end. It stands where the base image's main.py would look for the
+# manifest and the components, too, and finds them beside itself.
 FROM base AS source
 ARG VERSION
-COPY --chown=root:root --chmod=644 manifest.yaml components.py source_declarative_manifest/
+COPY --chown=root:root --chmod=644 manifest.yaml components.py connector_process.py source_messaging.py source_declarative_manifest/
+ENV AIRBYTE_ENTRYPOINT="python /airbyte/integration_code/source_declarative_manifest/source_messaging.py"
+ENTRYPOINT ["python", "/airbyte/integration_code/source_declarative_manifest/source_messaging.py"]
 LABEL io.airbyte.name=messaging-connectors/source-messaging
 LABEL io.airbyte.version=${VERSION}
