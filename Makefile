@@ -36,7 +36,7 @@ CONFIG ?= secrets/config.json
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-loop sync sandbox test test-fast test-all test-313 unit-tests lint format schemas docs \
+.PHONY: help demo demo-loop sync sandbox test test-fast test-all test-313 unit-tests lint format schemas builder docs \
 	bench audit lock clean postgresql
 
 help: ## show this list
@@ -86,6 +86,9 @@ format: $(READY) ## bring the code into its usual form
 
 schemas: $(READY) ## write the schemas into manifest.yaml, after a change in schemas/
 	@$(BIN)/python -m scripts.schemas
+
+builder: $(READY) ## write what to paste into Airbyte's Connector Builder into build/builder: [VENDOR=iterable|courier]
+	@$(BIN)/python -m scripts.builder $(VENDOR)
 
 docs: $(READY) ## write docs/streams.md and docs/erd.md, after a change of the streams
 	@$(BIN)/python -m scripts.streams

@@ -1,8 +1,11 @@
-"""The manifest's text and that of the components are all that Airbyte's Connector Builder needs.
+"""The texts that `make builder` writes are all that Airbyte's Connector Builder needs.
 
-Both back ends of the Builder are asked as its web page asks them: the framework's command and its manifest server.
+Both back ends of the Builder are asked as its web page asks them: the framework's command and its manifest server. The
+page has a manifest resolved, lists its streams by the names that it finds then, and sends what was resolved with each
+test; a stream without a name is `stream_0`, `stream_1`, and so on by its place.
 """
 
+import copy
 import hashlib
 import json
 import sys
@@ -17,17 +20,19 @@ from airbyte_cdk.sources.declarative.parsers.custom_code_compiler import (
     AirbyteCodeTamperedError,
     AirbyteCustomCodeNotPermittedError,
 )
+from airbyte_cdk.utils.yaml_loader import safe_load_yaml
 from fastapi.testclient import TestClient
 
-import source_messaging as runner
 from sandbox import Sandbox
-from scripts import streams
+from scripts import builder, streams
 from unit_tests.support.connector import Message, Sync
 
 MANIFEST = streams.MANIFEST.read_text(encoding="utf-8")
+FLAT: Message = safe_load_yaml(builder.flat(MANIFEST))
 COMPONENTS = (streams.ROOT / "components.py").read_text(encoding="utf-8")
 KEYS = ("sandbox-iterable-key", "sandbox-courier-key")
 NAMES = [stream.name for stream in streams.streams_of(streams.resolve(MANIFEST))]
+RESOLVED = streams.resolve(builder.flat(MANIFEST))
 UNSAFE = "AIRBYTE_ENABLE_UNSAFE_CODE"
 Ask = Callable[..., Message]
 
@@ -41,6 +46,11 @@ def _no_components_but_those_sent(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, name, None)  # restored with what was there
         del sys.modules[name]
     monkeypatch.setattr(sys, "path", [place for place in sys.path if Path(place or ".").resolve() != streams.ROOT])
+
+
+@pytest.fixture
+def manifest() -> Message:
+    return copy.deepcopy(FLAT)
 
 
 @pytest.fixture
@@ -93,12 +103,17 @@ def ask(tmp_path: Path) -> Ask:
     return request
 
 
+def on_page(resolved: Message) -> dict[str, Message]:
+    """The streams of a resolved manifest by the names that the page gives them."""
+    return {entry.get("name", f"stream_{place}"): entry for place, entry in enumerate(resolved["streams"])}
+
+
 @pytest.fixture
-def read(ask: Ask, manifest: Message, settings: dict[str, Any]) -> Ask:
-    """Test-reads a stream: its slices, each with its pages. The table has no other streams, to save time."""
+def read(ask: Ask, settings: dict[str, Any]) -> Ask:
+    """Test-reads a stream: its slices, each with its pages. The list has no other streams, to save time."""
 
     def test_read(stream: str, state: Any = ()) -> Message:
-        table = runner.narrowed(manifest, [stream])
+        table = {**RESOLVED, "streams": [on_page(RESOLVED)[stream]]}
         answer = ask(injected(table, settings, __command="test_read"), stream, state)
         assert [log for log in answer["logs"] if log["level"] in ("ERROR", "FATAL")] == []
         return answer
@@ -118,6 +133,18 @@ def pages(answer: Message) -> list[tuple[str, int, list[Any]]]:
 # ------------------------------------------------------------------------------------------------------- the command
 
 
+def test_both_texts_are_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "manifest.yaml").write_text(MANIFEST, encoding="utf-8")
+    (tmp_path / "components.py").write_text(COMPONENTS, encoding="utf-8")
+    monkeypatch.setattr(builder, "ROOT", tmp_path)
+
+    assert (builder.main([]), builder.main(["nobody"])) == (0, 1)
+
+    written = tmp_path / "build" / "builder"
+    assert safe_load_yaml((written / "manifest.yaml").read_text(encoding="utf-8")) == FLAT
+    assert (written / "components.py").read_text(encoding="utf-8") == COMPONENTS
+
+
 @pytest.mark.parametrize("command", ["resolve_manifest", "full_resolve_manifest"])
 @pytest.mark.parametrize("flags", [{}, {"__should_migrate": True, "__should_normalize": True}], ids=["plain", "page"])
 def test_the_manifest_alone_resolves_to_every_stream_with_its_schema(
@@ -125,9 +152,20 @@ def test_the_manifest_alone_resolves_to_every_stream_with_its_schema(
 ) -> None:
     resolved = ask(injected(manifest, settings, __command=command, **flags))["manifest"]
 
-    rows = [row for block in resolved["streams"] for row in block["streams"]]
-    assert [row["name"] for row in rows] == NAMES
-    assert {row["schema_loader"]["type"] for row in rows} == {"InlineSchemaLoader"}
+    assert [*on_page(resolved)] == NAMES
+    assert {row["schema_loader"]["type"] for row in resolved["streams"]} == {"InlineSchemaLoader"}
+
+
+@pytest.mark.parametrize(("vendor", "stream"), [("iterable", "lists"), ("courier", "messages")])
+def test_one_vendor_is_enough(ask: Ask, settings: dict[str, Any], vendor: str, stream: str) -> None:
+    both = {"iterable": {**settings, "courier": None}, "courier": {"courier": settings["courier"]}}
+    config = {name: value for name, value in both[vendor].items() if value}
+    resolved = ask(injected(safe_load_yaml(builder.flat(MANIFEST, vendor)), config, __command="resolve_manifest"))
+
+    answer = ask(injected(resolved["manifest"], config, __command="test_read"), stream)
+
+    assert [row for _, _, rows in pages(answer) for row in rows] != []
+    assert {*on_page(resolved["manifest"])} < {*NAMES}
 
 
 def test_a_listing_of_the_whole_manifest_shows_its_page(ask: Ask, manifest: Message, settings: dict[str, Any]) -> None:
@@ -282,9 +320,9 @@ def send(server: TestClient, manifest: Message) -> Ask:
 
 
 @pytest.fixture
-def tried(manifest: Message) -> Message:
+def tried() -> Message:
     """The manifest with the streams that `check` tries."""
-    return runner.narrowed(manifest, manifest["check"]["stream_names"])
+    return {**RESOLVED, "streams": [on_page(RESOLVED)[name] for name in RESOLVED["check"]["stream_names"]]}
 
 
 def test_the_manifest_server_checks_a_connection(
@@ -317,9 +355,9 @@ def test_the_manifest_server_discovers_what_the_source_does(
 
 
 def test_the_manifest_server_reads_with_components_that_come_with_the_request(
-    send: Ask, manifest: Message, settings: dict[str, Any]
+    send: Ask, settings: dict[str, Any]
 ) -> None:
-    sent = runner.narrowed(manifest, ["lists"])
+    sent = {**RESOLVED, "streams": [on_page(RESOLVED)["lists"]]}
 
     answer = send("test_read", sent, config=settings, stream_name="lists", custom_components_code=COMPONENTS)
 
@@ -330,4 +368,4 @@ def test_the_manifest_server_reads_with_components_that_come_with_the_request(
 def test_the_manifest_server_resolves_the_manifest_without_its_components(send: Ask, settings: dict[str, Any]) -> None:
     """As the Builder does when a manifest is imported."""
     for resolved in (send("resolve"), send("full_resolve", config=settings)):
-        assert [row["name"] for block in resolved["manifest"]["streams"] for row in block["streams"]] == NAMES
+        assert [*on_page(resolved["manifest"])] == NAMES
