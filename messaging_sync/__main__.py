@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Final
 
 from messaging_sync.console import Console, table
+from messaging_sync.estimate import Estimate
 from messaging_sync.source import COMMAND, Result, Segment, Source, Stream, SyncError
 from messaging_sync.warehouse import Warehouse
 
@@ -92,8 +93,22 @@ def _sync(job: Job, source: Source, console: Console, folder: str) -> tuple[dict
     states = warehouse.prepare(streams)
     console.say(f"Reading {len(streams)} stream{'s' * (len(streams) != 1)} into {warehouse} …")
     results = {stream.name: Result() for stream in streams}
+    for state in states:
+        results[state["stream"]["stream_descriptor"]["name"]].state = state["stream"]["stream_state"]
+    estimate = Estimate(job.config, streams)
+    minutes = estimate.minutes(results)
+    if minutes > 1:
+        console.say(f"About {minutes} minutes: {len(estimate.exports)} exports at {estimate.rate:g} calls a minute.")
+
+    def progress() -> str:
+        done = sum(result.seconds is not None for result in results.values())
+        records = sum(result.records for result in results.values())
+        left = estimate.minutes(results)
+        minutes = f", about {left} minutes left" if left > 1 else ""
+        return f"{done} of {len(results)} streams read, {records:,} records{minutes}"
+
     segments: queue.Queue[Segment | None] = queue.Queue(MOST_SEGMENTS)
-    reading = threading.Thread(target=source.read, args=(streams, states, results, segments), daemon=True)
+    reading = threading.Thread(target=source.read, args=(streams, states, results, segments, progress), daemon=True)
     reading.start()
     try:
         for batch in _batches(segments):

@@ -4,7 +4,6 @@ Any source that speaks the Airbyte protocol will do. A row is loaded together wi
 wait in a spool for the next state of their stream, and those of a stream that is read in full for its end.
 """
 
-import functools
 import json
 import re
 import signal
@@ -12,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Queue
@@ -107,6 +106,7 @@ class Result:
     began: float = field(default_factory=time.monotonic)
     seconds: float | None = None  # once the source has said how it ended
     error: str | None = None
+    state: Json = field(default_factory=dict)  # the last
 
 
 class Source:
@@ -139,7 +139,12 @@ class Source:
         raise SyncError(self.error or self._last_words())
 
     def read(
-        self, streams: Sequence[Stream], states: Sequence[Json], results: Mapping[str, Result], segments: "Queue[Any]"
+        self,
+        streams: Sequence[Stream],
+        states: Sequence[Json],
+        results: Mapping[str, Result],
+        segments: "Queue[Any]",
+        progress: Callable[[], str],
     ) -> None:
         """Reads to the end of the source's output, into `results` and `segments`; None is the last segment."""
         sorter = _Sorter(streams, results, segments)
@@ -150,7 +155,7 @@ class Source:
                 state.write_text(json.dumps(states))
                 for message, line in self._messages("read", "--catalog", str(catalog), "--state", str(state)):
                     sorter.take(message, line)
-                    self._console.progress(functools.partial(_progress, results))
+                    self._console.progress(progress)
             sorter.end(self.error or (self._last_words() if self._exit_code else None), stopped=self.stopped)
         except SyncError as error:
             self.error = str(error)
@@ -260,6 +265,7 @@ class _Sorter:
         segment = self._open[state["stream"]["stream_descriptor"]["name"]]
         # The state of a stream that is read in full says only that it was, and could end the next read early.
         if segment.stream.is_incremental:
+            self._results[segment.stream.name].state = state["stream"]["stream_state"] or {}
             self._put(segment, json.dumps({"type": "STREAM", "stream": state["stream"]}))
 
     def _take_trace(self, trace: Json) -> None:
@@ -306,12 +312,6 @@ def _storable(value: Any) -> Any:
     if isinstance(value, dict):
         return {_storable(name): _storable(member) for name, member in value.items()}
     return [_storable(item) for item in value] if isinstance(value, list) else value
-
-
-def _progress(results: Mapping[str, Result]) -> str:
-    done = sum(result.seconds is not None for result in results.values())
-    records = sum(result.records for result in results.values())
-    return f"{done} of {len(results)} streams read, {records:,} records"
 
 
 def _sentence(text: object) -> str:

@@ -10,6 +10,11 @@ from typing import Any
 import duckdb
 import pytest
 
+from components import WindowPace
+from messaging_sync.estimate import FIRST_WINDOW, LONGEST_WINDOW, is_export
+from messaging_sync.source import Stream
+from scripts import streams
+from unit_tests.support.connector import Sync as Discovered
 from unit_tests.support.loading import Sync
 from unit_tests.support.source import TEXT, WHEN, Message, became, failed, in_full, incremental, log, record, state
 
@@ -345,6 +350,30 @@ def test_warnings_are_shown_once_and_the_frameworks_routine_never(sync: Sync) ->
     assert [word for word in ("syncing", "STARTED", "Traceback") if word in sync.said] == []
 
 
+@pytest.mark.parametrize(
+    ("config", "given", "said"),
+    [
+        ({}, None, "About 68 minutes: 34 exports at 4 calls a minute."),
+        ({"budget_share": 0.5}, None, "About 136 minutes: 34 exports at 2 calls a minute."),
+        ({}, "2026-03-15T11:00:00+00:00", "About 66 minutes: 34 exports at 4 calls a minute."),
+        ({"export_method": "jobs"}, None, None),
+        ({"budget_share": 1000}, None, None),
+    ],
+)
+def test_a_first_sync_says_how_long_iterables_budget_makes_it(
+    config: Message, given: str | None, said: str | None, sync: Sync
+) -> None:
+    names = [f"export_{number}" for number in range(34)]
+    sync.source.offers(*(incremental(name) | {"source_defined_primary_key": [["event_id"]]} for name in names))
+    sync.source.config.write_text(json.dumps({"start_date": "2023-03-16T00:00:00Z"} | config))
+    if given:
+        assert sync(state(names[0], given), *(became(name, "COMPLETE") for name in names)) == 0
+
+    assert sync(*(became(name, "COMPLETE") for name in names)) == 0
+
+    assert [line for line in sync.said.splitlines() if "minute" in line] == ([said] if said else [])
+
+
 def older_file(folder: Path) -> str:
     with duckdb.connect(str(folder / "older.duckdb")) as connection:
         connection.execute("CREATE TABLE opens (id BIGINT)")
@@ -383,3 +412,12 @@ def test_a_source_with_one_state_for_all_streams_is_refused(sync: Sync) -> None:
 
     assert sync({"type": "STATE", "state": {"type": "GLOBAL", "global": {}}}) == 1
     assert sync.said.splitlines()[-1].startswith("The source keeps one state for all of its streams")
+
+
+def test_the_estimate_takes_the_exports_of_events_for_what_they_are(discovered: Discovered) -> None:
+    known = streams.streams_of(streams.resolve(streams.MANIFEST.read_text(encoding="utf-8")))
+    exports = {stream.name for stream in known if stream.kind == "exports"} - {"users"}
+
+    offered = [Stream(definition) for definition in discovered.of_type("CATALOG")[0]["streams"]]
+    assert {stream.name for stream in offered if is_export(stream)} == exports
+    assert (FIRST_WINDOW.days, LONGEST_WINDOW) == (30, WindowPace.LONGEST)
