@@ -18,8 +18,6 @@ from typing import Any, Final
 
 import orjson
 
-from sandbox.courier.message_log import DETAILS_ONLY, HIDDEN
-from sandbox.courier.seed import sent
 from sandbox.iterable.seed import history, people
 from sandbox.iterable.timestamps import spelt
 
@@ -48,11 +46,7 @@ class Period:
 
     @property
     def start_date(self) -> str:
-        return _spelled(self.first)
-
-    @property
-    def end_date(self) -> str:
-        return _spelled(self.first + self.seconds)
+        return f"{datetime.fromtimestamp(self.first, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
     def moment(self, number: int, rows: int) -> int:
         """When the row at a place among so many happened."""
@@ -61,10 +55,6 @@ class Period:
     def place(self, moment: float, rows: int) -> int:
         """The place of the first row at or after a moment."""
         return min(rows, max(0, ceil((moment - self.first) * rows / self.seconds)))
-
-
-def _spelled(moment: int) -> str:
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 class RowFile:
@@ -87,9 +77,6 @@ class RowFile:
         end = self._offsets[after]
         for start in range(self._offsets[first], end, PIECE):
             yield self._bytes[start : min(end, start + PIECE)]
-
-    def lines(self, first: int, after: int) -> list[bytes]:
-        return [self._bytes[self._offsets[n] : self._offsets[n + 1]] for n in range(first, after)]
 
     @classmethod
     def write(cls, path: Path, lines: Iterator[bytes]) -> RowFile:
@@ -183,18 +170,8 @@ def _list_users(rows: int, _period: Period) -> Iterator[bytes]:
     return (b"reader%07d@example.net\n" % number for number in range(rows))
 
 
-def _messages(rows: int, period: Period) -> Iterator[bytes]:
-    """The newest first, as Courier lists them."""
-    for number in reversed(range(rows)):
-        enqueued = period.moment(number, rows) * 1000 + number % 1000
-        message = sent.message(number, enqueued, sent.STATUSES[number % len(sent.STATUSES)])
-        shown = {name: value for name, value in message.items() if name not in HIDDEN | DETAILS_ONLY}
-        yield orjson.dumps(shown) + b"\n"
-
-
 _RENDERERS: Final[Mapping[str, Callable[[int, Period], Iterator[bytes]]]] = {
     "email_send": _email_send,
     "users": _users,
     "list_users": _list_users,
-    "messages": _messages,
 }

@@ -1,6 +1,6 @@
 """A server in a process of its own that hands out one file of rows: `python -m benchmarks.vendor KIND FILE FIRST`.
 
-It answers what a connector asks for to read that kind of row, windows, lists and pages included, from bytes that are
+It answers what a connector asks for to read that kind of row, windows and lists included, from bytes that are
 ready. It prints its address, and ends when its standard input does, so that none is ever left behind.
 """
 
@@ -12,15 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
 from pathlib import Path
-from typing import Final
 
 from benchmarks.data import LISTS, Period, RowFile
-from benchmarks.source import ROOT
+from benchmarks.programs import ROOT
 from sandbox import Sandbox, serve
 from sandbox.iterable.timestamps import epoch_seconds
-from sandbox.messages import JSON, Reply, Request, json_reply, lines_reply
-
-PAGE: Final = 10  # messages on a page, whatever one asks for
+from sandbox.messages import Reply, Request, json_reply, lines_reply
 
 
 class Vendor(Sandbox):
@@ -34,7 +31,6 @@ class Vendor(Sandbox):
             "email_send": {"/api/export/data.json": self._window},
             "users": {"/api/export/data.json": self._window},
             "list_users": {"/api/lists": self._lists, "/api/lists/getUsers": self._members},
-            "messages": {"/messages": self._page, "/messages-listed": self._page},
         }
         self._answers = answers[kind]
 
@@ -60,14 +56,6 @@ class Vendor(Sandbox):
     def _members(self, request: Request) -> Reply:
         number, rows = int(request.parameter("listId") or 0), len(self._rows)
         return lines_reply(self._rows.pieces((number - 1) * rows // LISTS, number * rows // LISTS))
-
-    def _page(self, request: Request) -> Reply:
-        """The cursor is the place of the page's first row."""
-        first = int(request.parameter("cursor") or 0)
-        after = min(len(self._rows), first + PAGE)
-        more = b'"more":true,"cursor":"%d"' % after if after < len(self._rows) else b'"more":false'
-        rows = b",".join(line.rstrip() for line in self._rows.lines(first, after))
-        return Reply(content_type=JSON, body=b'{"paging":{%b},"results":[%b]}' % (more, rows))
 
 
 @contextmanager
