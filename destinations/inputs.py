@@ -31,20 +31,12 @@ Input = Row | State
 
 
 def check_catalog(catalog: ConfiguredAirbyteCatalog) -> None:
-    """Warn of streams that are to be overwritten: some callers ask for it without being asked themselves.
-
-    Errors: config_error for a stream whose rows are to change or delete others.
-    """
+    """Warn of streams that are to be overwritten or changed: some callers ask for it without being asked themselves."""
     for stream in catalog.streams:
         name, mode = stream.stream.name, stream.destination_sync_mode
-        if mode is DestinationSyncMode.overwrite:
+        if mode not in SYNC_MODES:
             logger.warning(
-                f"Stream {name} asks for overwrite; events that were sent stay, and its rows are added to them."
-            )
-        elif mode not in SYNC_MODES:
-            raise failure(
-                f"Stream {name} asks for {mode.value}, which cannot be done to events that were sent: choose append or "
-                "append_dedup."
+                f"Stream {name} asks for {mode.value}; events that were sent stay, and its rows are added to them."
             )
 
 

@@ -128,10 +128,6 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
 def _time(value: Any) -> str | None:
     """Return an event's time as text: a number becomes RFC 3339, a text stays, for vendors read many spellings."""
     if isinstance(value, str) and value.strip() and not value.strip().isdecimal():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -11,7 +10,7 @@ from urllib.parse import quote
 from destinations.courier.configuration import CALLS
 from destinations.courier.events import NO_USER, Event, message_id_of, user_of
 from destinations.rows import Rejected, Row
-from destinations.values import UNKNOWN_TYPE, encoded, identity, is_event_type, required_id, without_nulls
+from destinations.values import UNKNOWN_TYPE, digest, encoded, identity, is_event_type, required_id, without_nulls
 
 # Bytes of a request's body, as documented by Courier.
 LARGEST_BODY: Final = 6 * 1024 * 1024
@@ -252,14 +251,9 @@ def _inbound(path: str, event: Event, row: Row) -> Call:
 
 
 def _post(path: str, body: bytes, message_id: str | None, row: Row) -> Call:
-    key = None if message_id is None else _idempotency_key(row.stream, message_id, path, body)
+    """Return a call whose key is the same for the same request about the same event, and says nothing about either."""
+    key = None if message_id is None else digest(row.stream, message_id, path, body.decode())
     return Call("POST", path, body, key)
-
-
-def _idempotency_key(*parts: str | bytes) -> str:
-    """Return the same for the same request about the same event; it says nothing about either."""
-    pieces = [part.encode(errors="surrogatepass") if isinstance(part, str) else part for part in parts]
-    return hashlib.sha256(b"\0".join(pieces)).hexdigest()
 
 
 def _body(content: Mapping[str, Any]) -> bytes:

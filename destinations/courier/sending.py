@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from destinations.courier.mapping import LARGEST_BODY, Call, Plan, TenantUpdate
 from destinations.delivery import IsCancelled
 from destinations.http import RETRIES, Api, is_success, json_of, vendor_message
 from destinations.rows import Rejected, Row, failure
-from destinations.values import digest, encoded, identity, now, rfc3339, without_nulls
+from destinations.values import digest, encoded, identity, rfc3339, without_nulls
 
 logger = logging.getLogger("airbyte")
 
@@ -126,7 +127,7 @@ def tenant_after(known: Mapping[str, Any] | None, update: TenantUpdate) -> dict[
 
 def _under_second_key(call: Call) -> Call:
     """Return the call under a key that changes each hour: what is repeated within the hour is still recognised."""
-    return replace(call, idempotency_key=f"{call.idempotency_key}-{int(now().timestamp()) // 3600}")
+    return replace(call, idempotency_key=f"{call.idempotency_key}-{int(time.time()) // 3600}")
 
 
 def _headers(call: Call) -> dict[str, str]:
@@ -134,7 +135,7 @@ def _headers(call: Call) -> dict[str, str]:
     if call.idempotency_key is not None:
         headers["Idempotency-Key"] = call.idempotency_key
     if call.lasting:
-        headers["x-idempotency-expiration"] = rfc3339(now() + REMEMBERED)
+        headers["x-idempotency-expiration"] = rfc3339(datetime.now(UTC) + REMEMBERED)
     return headers
 
 

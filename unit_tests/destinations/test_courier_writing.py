@@ -516,7 +516,7 @@ def test_the_last_try_waits_as_long_as_courier_asks(sandbox: Sandbox, to_courier
 
     ats = [call.at for call in sandbox.calls]
     assert all(later - earlier >= 90 for earlier, later in pairwise(ats))
-    assert [call.headers["idempotency-key"][64:] for call in sandbox.calls] == [""] * 11 + ["-492660"]
+    assert [call.headers["idempotency-key"][40:] for call in sandbox.calls] == [""] * 11 + ["-492660"]
 
 
 # --- states ------------------------------------------------------------------

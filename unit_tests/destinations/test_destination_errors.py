@@ -520,26 +520,14 @@ def test_a_permission_that_is_missing_is_no_fault_of_a_row(to_courier: Writing, 
 
 
 @BOTH
-@pytest.mark.parametrize("mode", ["update", "soft_delete"])
-def test_a_stream_that_is_to_change_or_delete_rows_is_refused(write: Writing, mode: str, sandbox: Sandbox) -> None:
-    written = write(records("events", EVENT), catalog=catalog_of("events", mode=mode), fails=True)
-
-    assert written.errors == [
-        (
-            "config_error",
-            f"Stream events asks for {mode}, which cannot be done to events that were sent: choose append or "
-            "append_dedup.",
-        )
-    ]
-    assert sandbox.calls == []
-
-
-@BOTH
-def test_a_stream_that_is_to_be_overwritten_is_added_to_with_a_warning(write: Writing, sandbox: Sandbox) -> None:
-    written = write([record("events", EVENT), state(1)], catalog=catalog_of("events", mode="overwrite"))
+@pytest.mark.parametrize("mode", ["overwrite", "update"])
+def test_a_stream_that_is_to_be_overwritten_is_added_to_with_a_warning(
+    write: Writing, mode: str, sandbox: Sandbox
+) -> None:
+    written = write([record("events", EVENT), state(1)], catalog=catalog_of("events", mode=mode))
 
     assert written.warnings == [
-        "Stream events asks for overwrite; events that were sent stay, and its rows are added to them."
+        f"Stream events asks for {mode}; events that were sent stay, and its rows are added to them."
     ]
     assert (len(sandbox.calls), written.states) == (1, [state(1)])
 
