@@ -1,0 +1,9 @@
+select
+    coalesce(loaded_at, updated_at) as _fivetran_synced,
+    id as campaign_id,
+    {{ messaging.typed('element', 'integer') }} as list_id,
+    updated_at
+from (
+    {{ messaging.stream('campaigns', {'integer': ['id'], 'milliseconds': ['updatedAt'], 'json': ['listIds']}) }}
+) as campaigns
+{{ messaging.join_elements('campaigns.list_ids') }}

@@ -1,0 +1,20 @@
+select
+    event_id as _fivetran_id,
+    user_key as _fivetran_user_id,
+    coalesce(loaded_at, created_at) as _fivetran_synced,
+    campaign_id,
+    content_id,
+    created_at,
+    {{ messaging.email('present_email', 'user_key') }} as email,
+    event_name,
+    message_bus_id,
+    message_id,
+    message_type_id,
+    recipient_state,
+    status,
+    unsub_source,
+    user_agent,
+    user_agent_device,
+    {{ messaging.json_string('transactional_data') }} as transactional_data,
+    additional_properties
+from {{ ref('event_row') }} as events
