@@ -18,6 +18,7 @@ PYAIRBYTE_PYTHON ?= $(shell for python in python3.11 python3.12; do \
 DBT = .venv-dbt
 DBT_PYTHON ?= $(shell for python in python3.11 python3.12 python3.13; do \
 	$$python -c '' 2>/dev/null && echo $$python && break; done)
+DBT_FILES ?= build/dbt
 VENV_313 = .venv313
 PYTHON_313 ?= $(shell for python in python3.13 $(HOME)/.pyenv/versions/3.13*/bin/python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && echo $$python && break; done)
@@ -36,7 +37,7 @@ CONFIG ?= secrets/config.json
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-loop sync sandbox test test-fast test-all test-313 unit-tests lint format schemas builder docs \
+.PHONY: help demo demo-loop sync models sandbox test test-fast test-all test-313 unit-tests lint format schemas builder docs \
 	bench audit lock clean postgresql
 
 help: ## show this list
@@ -51,6 +52,10 @@ demo-loop: $(READY) ## send an event round: Segment → Courier → RudderStack,
 sync: $(READY) ## load with your own key: CONFIG=… [DESTINATION=duckdb|postgres|…] [STREAMS=a,b] [DATASET=…]
 	@$(BIN)/messaging-sync --config "$(CONFIG)" $(if $(DESTINATION),--destination "$(DESTINATION)") \
 		$(if $(STREAMS),--streams "$(STREAMS)") $(if $(DATASET),--dataset "$(DATASET)")
+
+models: $(DBT)/installed ## build the dbt models that docs/sql.md uses: on the demo's tables, or DESTINATION=….duckdb
+	@DESTINATION="$(or $(DESTINATION),.demo/messaging.duckdb)" DO_NOT_TRACK=1 $(DBT)/bin/dbt build --quiet --select messaging.messaging \
+		--project-dir dbt --profiles-dir dbt --target-path "$(abspath $(DBT_FILES))" --log-path "$(abspath $(DBT_FILES))"
 
 sandbox: $(READY) ## run the sandbox that secrets/config.example.json points to
 	@$(BIN)/python -m sandbox --port 8642 --no-budgets

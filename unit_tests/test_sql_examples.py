@@ -5,11 +5,13 @@ What they should find is counted here from what the sandbox holds, in Python and
 
 import io
 import re
+import subprocess
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -27,8 +29,10 @@ from unit_tests.conftest import NOW
 from unit_tests.support.clock import VirtualClock
 from unit_tests.support.connector import catalog_of, run
 from unit_tests.support.source import FakeSource
+from unit_tests.support.warehouse import needs_dbt
 
 PAGE = streams.ROOT / "docs" / "sql.md"
+MODEL_FILES = sorted((streams.ROOT / "dbt" / "models" / "messaging").glob("*.sql"))
 # Title and query.
 EXAMPLE = re.compile(r"^### (.+)$(?:(?!^### ).*\n)+?^```sql\n((?:.*\n)+?)```$", re.MULTILINE)
 EXAMPLES = dict(EXAMPLE.findall(PAGE.read_text(encoding="utf-8")))
@@ -50,6 +54,16 @@ EVERY_MESSAGE = 7
 
 COLUMNS = {
     "Sends, opens and clicks of each campaign": ("campaign", "sent", "opened", "clicked", "open_rate", "click_rate"),
+    "The funnel of each template, both vendors": (
+        "vendor",
+        "template",
+        "month",
+        "sent",
+        "delivered",
+        "opened",
+        "clicked",
+        "unsubscribed",
+    ),
     "Opens and clicks without machines": ("month", "opens", "by_bots", "by_proxies", "by_people"),
     "Bounce rate by campaign and mail domain": ("campaign", "domain", "sent", "bounced", "hard", "bounce_rate"),
     "Custom fields of users": ("country", "users", "average_points", "with_industry", "gold"),
@@ -68,9 +82,26 @@ COLUMNS = {
         "median_seconds",
     ),
     "Why messages did not arrive, by template": ("template", "status", "reason", "messages"),
-    "The history of one message": ("position", "type", "at", "seconds_since_the_step_before", "channel", "provider"),
+    "The history of one message": (
+        "position",
+        "status",
+        "occurred_at",
+        "seconds_since_previous",
+        "channel",
+        "provider",
+    ),
     "What one person got from both": ("iterable_user", "courier_user", "emails", "messages", "latest_contact"),
 }
+
+
+MODELS = "main_messaging."
+
+
+def titles(named: Iterable[str]) -> pytest.MarkDecorator:
+    """Each of the examples; those that read a model need dbt."""
+    return pytest.mark.parametrize(
+        "title", [pytest.param(title, marks=needs_dbt if MODELS in EXAMPLES[title] else ()) for title in named]
+    )
 
 
 @dataclass
@@ -78,12 +109,22 @@ class Loaded:
     """The sandbox, and the database it was loaded into."""
 
     sandbox: Sandbox
-    connection: duckdb.DuckDBPyConnection
+    database: Path
+    has_models: bool = False
 
     def rows(self, title: str) -> list[dict[str, Any]]:
-        found = self.connection.execute(EXAMPLES[title])
-        names = [column[0] for column in found.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        if MODELS in EXAMPLES[title] and not self.has_models:
+            self._make_models()
+        with duckdb.connect(str(self.database), read_only=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            found = connection.execute(EXAMPLES[title])
+            names = [column[0] for column in found.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    def _make_models(self) -> None:
+        variables = [f"DESTINATION={self.database}", f"DBT_FILES={self.database.parent / 'dbt'}"]
+        subprocess.run(["make", "--silent", "models", *variables], cwd=streams.ROOT, check=True)
+        self.has_models = True
 
     def visible(self, data_type: str) -> list[dict[str, Any]]:
         """The rows an export has shown by now."""
@@ -91,19 +132,22 @@ class Loaded:
 
 
 def tables() -> tuple[str, ...]:
-    """The streams that the queries read."""
-    named = set(re.findall(r"\b(?:FROM|JOIN) (\w+)", "".join(EXAMPLES.values())))
+    """The streams that the queries and the models read."""
+    models = "".join(file.read_text(encoding="utf-8") for file in MODEL_FILES)
+    named = {*re.findall(r"\b(?:FROM|JOIN) (\w+)", "".join(EXAMPLES.values())), *re.findall(r"'(\w+)'", models)}
     known = streams.streams_of(streams.resolve(streams.MANIFEST.read_text(encoding="utf-8")))
     return tuple(stream.name for stream in known if stream.name in named)
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
     folder = tmp_path_factory.mktemp("sql")
     table = runner.narrowed(load_manifest(), [*tables(), "lists", "email_send", "messages"])
     with VirtualClock(NOW).running() as clock, mock.patch.object(runner, "load_manifest", return_value=table):
         sandbox = Sandbox(anchor=NOW.date(), clock=clock.now, budgets=False)
-        sandbox.iterable.add_events("emailUnSubscribe", LEAVING)
+        first, second, third = sandbox.iterable.rows("emailSend")[:3]
+        sandbox.iterable.add_events("emailUnSubscribe", [first | LEAVING[0], second | LEAVING[1]])
+        sandbox.iterable.add_events("emailBounce", [third | {"recipientState": "HardBounce"}])
         sandbox.courier.messages = sandbox.courier.messages[::EVERY_MESSAGE]
         with serve(sandbox) as address:
             config = {
@@ -121,9 +165,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
     database = folder / "messaging.duckdb"
     job = loader.Job(source.config, str(database), streams=tables(), command=source.command)
     assert loader.run(job, Console(io.StringIO())) == 0
-    with duckdb.connect(str(database), read_only=True) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        yield Loaded(sandbox, connection)
+    return Loaded(sandbox, database)
 
 
 def test_every_block_of_sql_is_an_example_with_a_title_of_its_own() -> None:
@@ -131,14 +173,14 @@ def test_every_block_of_sql_is_an_example_with_a_title_of_its_own() -> None:
     assert list(EXAMPLES) == list(COLUMNS)
 
 
-@pytest.mark.parametrize("title", COLUMNS)
+@titles(COLUMNS)
 def test_an_example_finds_rows_with_the_columns_it_promises(loaded: Loaded, title: str) -> None:
     rows = loaded.rows(title)
 
     assert {tuple(row) for row in rows} == {COLUMNS[title]}
 
 
-@pytest.mark.parametrize("title", COLUMNS)
+@titles(COLUMNS)
 def test_no_column_of_an_example_is_empty_throughout(loaded: Loaded, title: str) -> None:
     rows = loaded.rows(title)
 
@@ -150,14 +192,65 @@ def test_no_column_of_an_example_is_empty_throughout(loaded: Loaded, title: str)
 Expectation = Callable[[Loaded], list[tuple[Any, ...]]]
 
 
-def funnel(loaded: Loaded) -> list[tuple[Any, ...]]:
-    opened, clicked = ({row["messageId"] for row in loaded.visible(name)} for name in ("emailOpen", "emailClick"))
+SENDS = ("emailSend", "pushSend", "webPushSend", "inAppSend", "smsSend", "whatsAppSend", "embeddedSend", "rcsSend")
+FETCHED = {"inAppSend": "inAppDelivery", "embeddedSend": "embeddedReceived"}
+STEPS = {
+    "opened": ("emailOpen", "pushOpen", "inAppOpen", "whatsAppSeen", "embeddedImpression"),
+    "clicked": ("emailClick", "webPushClick", "inAppClick", "smsClick", "whatsAppClick", "embeddedClick"),
+    "unsubscribed": ("emailUnSubscribe",),
+}
+BOUNCES = ("emailBounce", "pushBounce", "smsBounce", "whatsAppBounce")
+
+
+def messages_sent(loaded: Loaded) -> Iterator[tuple[dict[str, Any], tuple[bool, ...]]]:
+    """Each message that Iterable sent, and whether it was sent, delivered, opened, clicked and the reason to leave."""
+
+    def messages(*names: str) -> set[str]:
+        return {row.get("messageId") or row["seenMessageId"] for name in names for row in loaded.visible(name)}
+
+    reached = {step: messages(*names) for step, names in STEPS.items()}
+    bounced = messages(*BOUNCES)
+    for name in SENDS:
+        fetched = messages(FETCHED[name]) if name in FETCHED else None
+        for row in loaded.visible(name):
+            message = row["messageId"]
+            arrived = message not in bounced if fetched is None else message in fetched
+            yield row, (True, arrived, *(message in those for those in reached.values()))
+
+
+def added(count: list[int], steps: Iterable[bool]) -> list[int]:
+    return [number + step for number, step in zip(count, steps, strict=True)]
+
+
+def campaigns_funnels(loaded: Loaded) -> list[tuple[Any, ...]]:
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-    for row in loaded.visible("emailSend"):
-        count = counts[campaign_names(loaded)[row["campaignId"]]]
-        for place, counted in enumerate((True, row["messageId"] in opened, row["messageId"] in clicked)):
-            count[place] += counted
+    for row, (sent, _, opened, clicked, _) in messages_sent(loaded):
+        name = campaign_names(loaded)[row["campaignId"]]
+        counts[name] = added(counts[name], (sent, opened, clicked))
     return [(name, *count) for name, count in counts.items()]
+
+
+def funnels(loaded: Loaded) -> list[tuple[Any, ...]]:
+    templates = {row["templateId"]: row["name"] for row in loaded.sandbox.iterable.templates}
+    counts: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 5)
+    for row, steps in messages_sent(loaded):
+        key = ("iterable", templates[row["templateId"]], month_of(row).replace(tzinfo=None))
+        counts[key] = added(counts[key], steps)
+    return [*((*key, *count) for key, count in counts.items()), *funnels_of_courier(loaded)]
+
+
+def funnels_of_courier(loaded: Loaded) -> list[tuple[Any, ...]]:
+    workspace, now = loaded.sandbox.courier, NOW.timestamp() * 1000
+    names = {row["id"]: row.get("name") or row.get("title") or row["id"] for row in workspace.notifications}
+    counts: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for message in workspace.messages:
+        moments = [message.get(step) for step in ("sent", "delivered", "opened", "clicked")]
+        if moments[0] and moments[0] <= now:
+            sent = datetime.fromtimestamp(moments[0] / 1000, UTC)
+            name = names[message["notification"]] if message.get("notification") else "none"
+            key = ("courier", name, datetime(sent.year, sent.month, 1))
+            counts[key] = added(counts[key], (bool(at and at <= now) for at in moments))
+    return [(*key, *count, None) for key, count in counts.items()]
 
 
 def campaign_names(loaded: Loaded) -> dict[int, str]:
@@ -276,7 +369,8 @@ def people_of_both(loaded: Loaded) -> list[tuple[Any, ...]]:
 
 IDENTITY = ("itblUserId", "email", "userId")
 EXPECTED: dict[str, tuple[Expectation, tuple[str, ...]]] = {
-    "Sends, opens and clicks of each campaign": (funnel, ("campaign", "sent", "opened", "clicked")),
+    "Sends, opens and clicks of each campaign": (campaigns_funnels, ("campaign", "sent", "opened", "clicked")),
+    "The funnel of each template, both vendors": (funnels, COLUMNS["The funnel of each template, both vendors"]),
     "Bounce rate by campaign and mail domain": (bounces, COLUMNS["Bounce rate by campaign and mail domain"]),
     "Custom fields of users": (custom_fields, ("country", "users", "with_industry", "gold")),
     "Members of each list, and those without a profile": (
@@ -291,15 +385,16 @@ EXPECTED: dict[str, tuple[Expectation, tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("title", EXPECTED)
+@titles(EXPECTED)
 def test_an_example_finds_what_the_vendors_hold(loaded: Loaded, title: str) -> None:
     expectation, columns = EXPECTED[title]
     found = [tuple(row[column] for column in columns) for row in loaded.rows(title)]
 
-    assert sorted(found) == sorted(expectation(loaded))
+    assert sorted(found, key=str) == sorted(expectation(loaded), key=str)
 
 
-def test_the_history_of_a_message_comes_in_the_order_of_its_steps(loaded: Loaded) -> None:
+@titles(["The history of one message"])
+def test_the_history_of_a_message_comes_in_the_order_of_its_steps(loaded: Loaded, title: str) -> None:
     workspace = loaded.sandbox.courier
     now = NOW.timestamp() * 1000
     steps_of = {
@@ -307,11 +402,11 @@ def test_the_history_of_a_message_comes_in_the_order_of_its_steps(loaded: Loaded
         for message in sorted(workspace.messages, key=lambda message: message["enqueued"])
     }
     newest = [steps for steps in steps_of.values() if any(step["type"] == "CLICKED" for step in steps)][-1]
-    rows = loaded.rows("The history of one message")
+    rows = loaded.rows(title)
 
-    assert [(row["position"], row["type"]) for row in rows] == [
+    assert [(row["position"], row["status"]) for row in rows] == [
         (position, step["type"]) for position, step in enumerate(newest)
     ]
-    assert [row["seconds_since_the_step_before"] for row in rows[1:]] == [
+    assert [row["seconds_since_previous"] for row in rows[1:]] == [
         (later["ts"] - step["ts"]) / 1000 for step, later in pairwise(newest)
     ]
