@@ -10,13 +10,12 @@
 From a shell: `python -m sandbox --port 8080`.
 
 The parts, from the wire inwards:
-
-    server.py    one threading HTTP/1.1 server
-    wire.py      a reply's lines as blocks, gzip, chunks
+    server.py    one threading HTTP/1.1 server: blocks, gzip, chunks
     core.py      Sandbox: asks the vendor, lets faults strike, keeps the list of calls
     faults.py    failures on demand (its docstring shows one of each)
     budgets.py   rate limits over a moving window
-    routing.py   path patterns
+    routing.py   endpoints by path patterns
+    samples.py   rows made from schemas/
     messages.py  Request and Reply
     iterable/    Iterable's project, endpoints and made-up data
     courier/     Courier's workspace, endpoints and made-up data

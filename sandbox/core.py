@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from threading import Lock
-from typing import Protocol
 
 from sandbox.courier import seed as courier_seed
 from sandbox.courier.api import CourierApi
@@ -28,12 +27,8 @@ RECEIVED = "/sandbox/rudderstack/events"
 """Where another process may see what the data plane received, without a key; such a look is not recorded."""
 
 
-class Vendor(Protocol):
-    """One vendor's HTTP API. What a request changes is left to the reply's `effect`, so that a fault can prevent it."""
-
-    def serves(self, path: str) -> bool: ...
-
-    def answer(self, request: Request) -> Reply: ...
+Vendor = IterableApi | CourierApi | RudderStackApi
+"""What a request changes is left to the reply's `effect`, so that a fault can prevent it."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +51,7 @@ class Sandbox:
     """Holds the vendors' data, answers requests about it, and lets them change it.
 
     anchor: the day the made-up data is arranged around, today (UTC) by default; seed=False starts empty.
-    clock: what the vendors take for the present. budgets=False lifts all rate limits.
+    clock: what the vendors take for the present; sleep: waits on it. budgets=False lifts all rate limits.
     gzip: compress replies for clients that accept it; may be switched at any time.
     """
 
@@ -66,8 +61,10 @@ class Sandbox:
         clock: Clock = time.time,
         budgets: bool = True,
         seed: bool = True,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.clock = clock
+        self.sleep = sleep
         self.anchor = anchor or datetime.fromtimestamp(clock(), UTC).date()
         self.gzip = False
         self.calls: list[Call] = []
@@ -94,7 +91,7 @@ class Sandbox:
             at = self.clock()
             status = 0
             try:
-                reply = self.faults.strike(request, self._vendor(request.path).answer(request))
+                reply = self.faults.strike(request, self._vendor(request.path).answer(request), at)
                 status = reply.status
                 return reply
             finally:

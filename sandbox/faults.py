@@ -3,15 +3,18 @@
 A fault names the calls it strikes and what becomes of them. It strikes only calls that would have been
 answered with a 2xx: rejected ones (wrong key, rate limit) pass it by uncounted.
 
-    from sandbox.faults import Answer, Cut, Fault, Mangle, Reset, Stall
+    from sandbox.faults import Answer, Cut, Fault, Late, Mangle, Reset, Stall
 
     add = sandbox.faults.add
     add(Fault("/api/lists$", Answer(500, {"msg": "…", "code": "GenericError", "params": None})))
-    add(Fault("/api/campaigns$", Answer(429, "Slow down.", headers={"Retry-After": "7"}), times=3))
-    add(Fault("/api/export/data.json", Cut(rows=3), query={"dataTypeName": "emailSend"}))
+    add(Fault("/api/lists$", Answer(502, "<html>…</html>", HTML), times=3))    # somebody's page, three times
+    add(Fault("/api/campaigns$", Answer(429, "Slow down.", headers={"Retry-After": "7"}), times=None))  # every call
+    add(Fault("/api/export/data.json", Cut(rows=3), query={"dataTypeName": "emailSend"}))   # breaks off half-way
     add(Fault("/api/export/data.json", Cut(rows=3, at="unframed"), after=1))   # the second call only
-    add(Fault("/api/export/", Reset(rows=10), times=None))                     # every call
-    add(Fault("/api/lists/getUsers", Stall(rows=2)))
+    add(Fault("/api/lists/getUsers", Cut(rows=None), times=None, during=(noon, noon + 300)))  # closed without a byte
+    add(Fault("/api/export/", Reset(rows=None), times=None, share=0.3))        # reset, three calls in ten by chance
+    add(Fault("/api/lists/getUsers", Late(330)))                               # the first byte after 330 seconds
+    add(Fault("/api/lists/getUsers", Stall(rows=2)))                           # two lines, then silence
     add(Fault("/api/export/", Mangle(garbage_every=5, blank_every=3, last_newline=False)))
     add(Fault("/inbound/segment", Answer(503), method="POST"))                 # nothing has been taken
     add(Fault("/inbound/segment", Answer(504), has_effect=True))               # taken, but not confirmed
@@ -29,27 +32,30 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from itertools import islice
+from math import inf
+from random import Random
 from threading import Lock
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from sandbox.messages import JSON, TEXT, BrokenOff, Ending, Reply, Request, without_last_newline
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Another answer in place of the right one; a mapping is sent as JSON, a string as plain text."""
+    """Another answer in place of the right one; a mapping is sent as JSON, a string as plain text or what is said."""
 
     status: int
     body: str | Mapping[str, Any] = ""
+    content_type: str = TEXT
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def apply(self, reply: Reply) -> Reply:
         if isinstance(self.body, str):
-            return Reply(self.status, TEXT, self.body.encode(), headers=self.headers)
+            return Reply(self.status, self.content_type, self.body.encode(), headers=self.headers)
         return Reply(self.status, JSON, json.dumps(self.body).encode(), headers=self.headers)
 
 
@@ -65,36 +71,45 @@ class Cut:
 
     rows: int | None = 0
     at: Literal["line", "line_end", "chunk", "unframed"] = "line"
+    ending: ClassVar = Ending.CLOSE
 
     def apply(self, reply: Reply) -> Reply:
-        return replace(_broken(reply, self.rows, Ending.CLOSE, self._tail), framed=self.at != "unframed")
+        if self.rows is None or reply.status == HTTPStatus.NO_CONTENT:
+            raise BrokenOff(self.ending)
+        lines = self._lines(reply.as_lines(), self.rows)
+        return replace(reply, body=b"", lines=lines, framed=self.at != "unframed")
 
-    def _tail(self, last: bytes, following: bytes) -> tuple[bytes, bytes | None]:
-        if self.at == "line_end":
-            return last, b""
-        if self.at == "chunk":
-            return last, None
-        return last + following[: len(following) // 2], None
+    def _lines(self, lines: Iterator[bytes], rows: int) -> Iterator[bytes]:
+        yield from islice(lines, max(rows - 1, 0))
+        last = next(lines, b"") if rows else b""
+        following = next(lines, b"")
+        yield last + (following[: len(following) // 2] if self.at in ("line", "unframed") else b"")
+        raise BrokenOff(self.ending, b"" if self.at == "line_end" else None)
 
 
 @dataclass(frozen=True)
-class Reset:
+class Reset(Cut):
     """`rows` lines, then a TCP reset."""
 
-    rows: int | None = 0
-
-    def apply(self, reply: Reply) -> Reply:
-        return _broken(reply, self.rows, Ending.RESET)
+    at: Literal["line", "line_end", "chunk", "unframed"] = "chunk"
+    ending: ClassVar = Ending.RESET
 
 
 @dataclass(frozen=True)
-class Stall:
+class Stall(Reset):
     """`rows` lines, then silence until the client closes the connection or the server stops."""
 
-    rows: int | None = 0
+    ending: ClassVar = Ending.STALL
+
+
+@dataclass(frozen=True)
+class Late:
+    """The right answer, whose first byte comes after so many seconds of the sandbox's clock."""
+
+    seconds: float
 
     def apply(self, reply: Reply) -> Reply:
-        return _broken(reply, self.rows, Ending.STALL)
+        return replace(reply, late=self.seconds)
 
 
 @dataclass(frozen=True)
@@ -122,23 +137,23 @@ class Mangle:
             yield self.garbage + b"\n" if mangled else line
 
 
-Kind = Answer | Cut | Reset | Stall | Mangle
-
-
 @dataclass(frozen=True)
 class Fault:
     """Which calls are struck, and how.
 
     path: a regular expression, searched in the path; query: parameters with these values must be present;
-    method: None for any; after: matching calls left alone first; times: calls struck, None for all.
+    method: None for any; after: matching calls left alone first; times: calls struck, None for all;
+    during: a stretch of the sandbox's clock, in epoch seconds; share: of the calls that are due, by chance.
     has_effect: whether what the call asks for is done; None goes by the kind.
     """
 
     path: str
-    kind: Kind
+    kind: Answer | Cut | Late | Mangle
     times: int | None = 1
     query: Mapping[str, str] | None = None
     after: int = 0
+    during: tuple[float, float] = (-inf, inf)
+    share: float = 1
     method: str | None = None
     has_effect: bool | None = None
 
@@ -146,10 +161,11 @@ class Fault:
     def lets_through(self) -> bool:
         return not isinstance(self.kind, Answer) if self.has_effect is None else self.has_effect
 
-    def matches(self, request: Request) -> bool:
+    def matches(self, request: Request, now: float) -> bool:
         wanted = (self.query or {}).items()
         return (
             self.method in (None, request.method)
+            and self.during[0] <= now < self.during[1]
             and bool(re.search(self.path, request.path))
             and all(value in request.query.get(name, []) for name, value in wanted)
         )
@@ -166,6 +182,7 @@ class Faults:
         self._lock = Lock()
         self._faults: list[Fault] = []
         self._seen: list[int] = []
+        self._chance = Random("faults")
 
     def add(self, fault: Fault) -> None:
         with self._lock:
@@ -177,41 +194,20 @@ class Faults:
             self._faults.clear()
             self._seen.clear()
 
-    def strike(self, request: Request, reply: Reply) -> Reply:
+    def strike(self, request: Request, reply: Reply, now: float) -> Reply:
         """The reply that leaves, once its effect is there; raises BrokenOff when nothing leaves at all."""
-        fault = self._due(request) if 200 <= reply.status < 300 else None
+        fault = self._due(request, now) if 200 <= reply.status < 300 else None
         if fault is None or fault.lets_through:
             reply.effect()
         return reply if fault is None else fault.kind.apply(reply)
 
-    def _due(self, request: Request) -> Fault | None:
+    def _due(self, request: Request, now: float) -> Fault | None:
         with self._lock:
             due: Fault | None = None
             for position, fault in enumerate(self._faults):
-                if fault.matches(request):
+                if fault.matches(request, now):
                     self._seen[position] += 1
-                    if due is None and fault.is_due(self._seen[position]):
+                    struck = fault.share == 1 or self._chance.random() < fault.share
+                    if due is None and struck and fault.is_due(self._seen[position]):
                         due = fault
             return due
-
-
-Tail = Callable[[bytes, bytes], tuple[bytes, bytes | None]]
-"""From the last line sent and the one after it: what to send of them whole, and in the chunk that breaks."""
-
-
-def _between_chunks(last: bytes, following: bytes) -> tuple[bytes, bytes | None]:
-    return last, None
-
-
-def _broken(reply: Reply, rows: int | None, ending: Ending, tail: Tail = _between_chunks) -> Reply:
-    if rows is None or reply.status == HTTPStatus.NO_CONTENT:
-        raise BrokenOff(ending)
-    return replace(reply, body=b"", lines=_broken_lines(reply.as_lines(), rows, ending, tail))
-
-
-def _broken_lines(lines: Iterator[bytes], rows: int, ending: Ending, tail: Tail) -> Iterator[bytes]:
-    yield from islice(lines, max(rows - 1, 0))
-    last = next(lines, b"") if rows else b""
-    whole, broken = tail(last, next(lines, b""))
-    yield whole
-    raise BrokenOff(ending, broken)

@@ -69,6 +69,7 @@ def no_effect() -> None:
 class Reply:
     """An HTTP reply: either `body`, sent with its length, or `lines`, streamed in chunks.
 
+    `late`: seconds until the first byte leaves.
     `framed=False` streams the lines without length or chunks: only the closed connection marks the end.
     `effect` is what the request does; it is left to the sandbox, which may have the request fail instead.
     """
@@ -79,6 +80,7 @@ class Reply:
     lines: Iterable[bytes] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     framed: bool = True
+    late: float = 0
     effect: Effect = no_effect
 
     def as_lines(self) -> Iterator[bytes]:

@@ -1,4 +1,7 @@
-"""One HTTP/1.1 server in front of the sandbox."""
+"""One HTTP/1.1 server in front of the sandbox, and the way of a reply's lines to bytes: blocks, gzip, chunks.
+
+Each step streams. A `BrokenOff` raised by the lines passes through every step, after what was sent before it.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,13 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from sandbox import wire
 from sandbox.core import Sandbox
 from sandbox.messages import BrokenOff, Ending, Reply, Request
 
@@ -96,6 +99,8 @@ class Handler(BaseHTTPRequestHandler):
         )
 
     def _send(self, reply: Reply) -> None:
+        if reply.late:
+            self.server.sandbox.sleep(reply.late)
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
@@ -118,15 +123,15 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.send_header("Connection", "close")
         self.end_headers()
-        for piece in (wire.chunked if framed else wire.unframed)(pieces):
+        for piece in (_chunked if framed else _unframed)(pieces):
             self.wfile.write(piece)
 
     def _encoded(self, reply: Reply) -> Iterator[bytes]:
-        pieces = iter([reply.body]) if reply.lines is None else wire.blocks(reply.lines)
+        pieces = iter([reply.body]) if reply.lines is None else _blocks(reply.lines)
         if not self.server.sandbox.gzip or "gzip" not in self.headers.get("Accept-Encoding", ""):
             return pieces
         self.send_header("Content-Encoding", "gzip")
-        return wire.gzipped(pieces)
+        return _gzipped(pieces)
 
     def _break_off(self, ending: Ending) -> None:
         self.close_connection = True
@@ -146,3 +151,65 @@ class Handler(BaseHTTPRequestHandler):
 def _hang_up(connection: socket.socket) -> None:
     with suppress(OSError):  # it may be closed already
         connection.shutdown(socket.SHUT_RDWR)
+
+
+BLOCK = 64 * 1024
+"""Bytes gathered before they are written."""
+
+MISSING = 1024
+"""Bytes that a chunk announces beyond those sent when the connection breaks off inside it."""
+
+GZIP = 31
+"""zlib's `wbits` for the gzip format."""
+
+
+def _blocks(lines: Iterable[bytes], size: int = BLOCK) -> Iterator[bytes]:
+    """Joins lines into blocks of at least `size` bytes, the last one excepted."""
+    pending: list[bytes] = []
+    held = 0
+    try:
+        for line in lines:
+            pending.append(line)
+            held += len(line)
+            if held >= size:
+                yield b"".join(pending)
+                pending, held = [], 0
+    except BrokenOff:
+        yield b"".join(pending)
+        raise
+    yield b"".join(pending)
+
+
+def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    compressor = zlib.compressobj(wbits=GZIP)
+    try:
+        for piece in pieces:
+            yield compressor.compress(piece)
+    except BrokenOff as broken:
+        yield compressor.flush(zlib.Z_SYNC_FLUSH)
+        if broken.tail is not None:
+            broken.tail = compressor.compress(broken.tail) + compressor.flush(zlib.Z_SYNC_FLUSH)
+        raise
+    yield compressor.flush()
+
+
+def _chunked(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """HTTP/1.1 chunks with the terminator, which a reply that breaks off lacks."""
+    try:
+        for piece in filter(None, pieces):
+            yield b"%x\r\n%b\r\n" % (len(piece), piece)
+    except BrokenOff as broken:
+        if broken.tail is not None:
+            yield b"%x\r\n%b" % (len(broken.tail) + MISSING, broken.tail)
+        raise
+    yield b"0\r\n\r\n"
+
+
+def _unframed(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The bare bytes, whose end is the end of the connection."""
+    try:
+        yield from pieces
+    except BrokenOff as broken:
+        if broken.tail:
+            yield broken.tail
+        raise

@@ -89,13 +89,13 @@ def clock() -> Iterator[VirtualClock]:
 @pytest.fixture
 def sandbox(clock: VirtualClock) -> Sandbox:
     """An empty project with the real budgets."""
-    return Sandbox(anchor=date(2026, 3, 15), clock=clock.now, seed=False)
+    return Sandbox(anchor=date(2026, 3, 15), clock=clock.now, seed=False, sleep=clock.hold)
 
 
 @pytest.fixture
 def seeded(clock: VirtualClock) -> Sandbox:
     """A project with a little of everything, some of it hostile, and the real budgets."""
-    return Sandbox(anchor=date(2026, 3, 15), clock=clock.now)
+    return Sandbox(anchor=date(2026, 3, 15), clock=clock.now, sleep=clock.hold)
 
 
 @pytest.fixture

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from sandbox.messages import Reply, json_reply
+from sandbox.routing import Rejection
 
-
-class Rejection(Exception):
-    """Ends the handling of a request with an error reply."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(reply.status)
-        self.reply = reply
+__all__ = ["Rejection", "bad_request", "conflict", "internal_error", "not_found", "rate_limited", "unauthorized"]
 
 
 def bad_request(message: str) -> Rejection:
@@ -23,10 +18,6 @@ def not_found() -> Rejection:
 
 def conflict(message: str) -> Rejection:
     return Rejection(_error(409, "invalid_request_error", message))
-
-
-def too_large() -> Rejection:
-    return Rejection(_error(413, "invalid_request_error", "Request Entity Too Large"))
 
 
 def unauthorized() -> Rejection:

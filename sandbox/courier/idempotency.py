@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from sandbox.courier.errors import Rejection, bad_request
-from sandbox.courier.timestamps import DAY, milliseconds
+from sandbox.courier.errors import Rejection
+from sandbox.courier.timestamps import milliseconds
 from sandbox.messages import Reply, Request, no_effect
 
 UNKEPT = frozenset((400, 413, 429))
 """Answers to requests that failed validation, or were never looked at."""
-
-LONGEST = 365 * DAY
-"""Milliseconds; no answer is kept for longer, whatever a request asks for."""
 
 Endpoint = Callable[[Request], Reply]
 
@@ -29,10 +26,9 @@ class Replays:
         key = request.headers.get("idempotency-key")
         if request.method != "POST" or not key:
             return _answered(request, endpoint)
-        until = _expiration(request, now, kept_for)
         place = request.path, key
-        known_until, known = self._kept.get(place, (0, None))
-        if known is not None and now < known_until:
+        until, known = self._kept.get(place, (0, None))
+        if known is not None and now < until:
             return known
         reply = _answered(request, endpoint)
         if reply.status in UNKEPT:
@@ -40,20 +36,15 @@ class Replays:
 
         def effect() -> None:
             reply.effect()
-            self._kept[place] = until, replace(reply, effect=no_effect)
+            self._kept[place] = _expiration(request, now + kept_for), replace(reply, effect=no_effect)
 
         return replace(reply, effect=effect)
 
 
-def _expiration(request: Request, now: int, kept_for: float) -> float:
-    """The moment from which an answer is not replayed any more."""
+def _expiration(request: Request, otherwise: float) -> float:
+    """The moment from which an answer is not replayed any more, in milliseconds."""
     asked = request.headers.get("x-idempotency-expiration")
-    if asked is None:
-        return now + kept_for
-    try:
-        return min(milliseconds(asked), now + LONGEST)
-    except ValueError:
-        raise bad_request("x-idempotency-expiration is not a time in ISO 8601") from None
+    return otherwise if asked is None else milliseconds(asked)
 
 
 def _answered(request: Request, endpoint: Endpoint) -> Reply:

@@ -27,22 +27,15 @@ def by_template(workspace: CourierWorkspace, request: Request) -> Reply:
     return _invoked(workspace, request, template, body)
 
 
-def invoke(
-    workspace: CourierWorkspace,
-    template: Any,
-    body: Row,
-    run_id: str | None = None,
-    idempotency_key: str | None = None,
-) -> None:
+def invoke(workspace: CourierWorkspace, template: Any, body: Row, run_id: str = "", key: str | None = None) -> None:
     """Starts a run, of which no more is told than that it has ended."""
     run_id = run_id or _new_id()
-    row = {"template": template, "runId": run_id, "body": body, "idempotencyKey": idempotency_key}
+    row = {"template": template, "runId": run_id, "body": body, "idempotencyKey": key}
     workspace.invocations.append(row)
     at = iso(workspace.now)
     run: Row = {"run_id": run_id, "source": [f"invoke/{template}"] if template else ["api"], "status": "PROCESSED"}
     run |= {"created_at": at, "updated_at": at, "template_id": template}
     workspace.automation_runs.append(run)
-    workspace.run_steps[run_id] = []
 
 
 def _invoked(workspace: CourierWorkspace, request: Request, template: str | None, body: Row) -> Reply:

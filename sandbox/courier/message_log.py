@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from math import inf
+from collections.abc import Collection
 
 from sandbox.courier import parameters
 from sandbox.courier.errors import not_found
-from sandbox.courier.listings import found
-from sandbox.courier.paging import Position, newest_page, with_paging
 from sandbox.courier.timestamps import DAY
 from sandbox.courier.workspace import CourierWorkspace, Row, Rows
-from sandbox.messages import HTML, TEXT, Reply, Request, json_reply, text_reply
+from sandbox.messages import Reply, Request, json_reply
 
 HIDDEN = frozenset(("archived", "tags", "tenantId", "traceId"))
 DETAILS_ONLY = frozenset(("providers",))
@@ -28,22 +24,23 @@ MOMENTS = {
 
 FAILURE = frozenset(("error", "reason", "reasonCode", "reasonDetails"))
 
-FILTERS = {
-    "event": "event",
-    "list": "listId",
-    "messageId": "id",
-    "notification": "notification",
-    "tenant_id": "tenantId",
-    "traceId": "traceId",
-}
-"""Query parameters that ask for equality, and the column of each."""
+FILTERS = ("status", "notification")
+"""Query parameters that ask for equality."""
 
 
-def messages(workspace: CourierWorkspace, request: Request) -> Reply:
-    """Ten a page, newest first."""
-    page = newest_page(request, _chosen(workspace, request), _position)
-    rows = [_without(row, HIDDEN | DETAILS_ONLY) for row in page.rows]
-    return with_paging(workspace, replace(page, rows=rows), "results")
+def messages(workspace: CourierWorkspace, request: Request) -> Rows:
+    """The messages in view that the query asks for, newest first, as far as each has come."""
+    after = parameters.instant(request, "enqueued_after")
+    first = 0 if after is None else after + (not workspace.after_is_inclusive)
+    in_view = [as_of(row, workspace.now) for row in workspace.messages if first <= row["enqueued"] <= workspace.now]
+    wanted = {name: value for name in FILTERS if (value := request.parameter(name))}
+    with_archived = request.parameter("archived") == "true"
+    chosen = [
+        _without(row, HIDDEN | DETAILS_ONLY)
+        for row in in_view
+        if (with_archived or not row.get("archived")) and all(row.get(name) == value for name, value in wanted.items())
+    ]
+    return sorted(chosen, key=lambda row: (row["enqueued"], row["id"]), reverse=True)
 
 
 def details(workspace: CourierWorkspace, request: Request) -> Reply:
@@ -51,69 +48,13 @@ def details(workspace: CourierWorkspace, request: Request) -> Reply:
 
 
 def history(workspace: CourierWorkspace, request: Request) -> Reply:
-    """All that has happened to a message so far, or with `type` the events of that type."""
-    wanted = request.parameter("type")
+    """All that has happened to a message so far."""
     events = _kept(workspace, request, workspace.history)
-    now = workspace.now
-    shown = [row for row in events if row["ts"] <= now and wanted in (None, row["type"])]
-    return json_reply({"results": shown})
+    return json_reply({"results": [row for row in events if row["ts"] <= workspace.now]})
 
 
 def output(workspace: CourierWorkspace, request: Request) -> Reply:
     return json_reply({"results": _kept(workspace, request, workspace.outputs)})
-
-
-def output_part(workspace: CourierWorkspace, request: Request) -> Reply:
-    """One part of what a channel rendered, such as `html`, by itself: a text as it is, blocks as JSON."""
-    rows = _kept(workspace, request, workspace.outputs)
-    name = request.parts["part"]
-    part = found(rows, "channel_id", request.parts["output"])["content"].get(name)
-    if part is None:
-        raise not_found()
-    if isinstance(part, str):
-        return text_reply(part, content_type=HTML if name == "html" else TEXT)
-    return json_reply(part)
-
-
-def _chosen(workspace: CourierWorkspace, request: Request) -> Iterator[Row]:
-    """The messages in view that the query asks for, as far as each has come."""
-    now = workspace.now
-    first = _first(workspace, parameters.instant(request, "enqueued_after"))
-    last = now - int(workspace.search_lag * 1000)
-    is_wanted = _filter(request)
-    for row in workspace.messages:
-        if first <= row["enqueued"] <= last:
-            shown = as_of(row, now)
-            if is_wanted(shown):
-                yield shown
-
-
-def _first(workspace: CourierWorkspace, after: int | None) -> float:
-    """The earliest millisecond that `enqueued_after` lets through."""
-    if after is None:
-        return -inf
-    return after if workspace.after_is_inclusive else after + 1
-
-
-def _filter(request: Request) -> Callable[[Row], bool]:
-    with_archived = parameters.flag(request, "archived")
-    recipient = request.parameter("recipient")
-    statuses = parameters.names(request, "status")
-    providers = parameters.names(request, "provider")
-    tags = [names for name in ("tag", "tags") if (names := parameters.names(request, name))]
-    equal = {column: value for name, column in FILTERS.items() if (value := request.parameter(name))}
-
-    def is_wanted(row: Row) -> bool:
-        return (
-            (with_archived or not row.get("archived"))
-            and all(row.get(column) == value for column, value in equal.items())
-            and (statuses is None or row["status"] in statuses)
-            and recipient in (None, row.get("recipientId"), row.get("recipient"))
-            and (providers is None or any(one["provider"] in providers for one in row.get("providers", ())))
-            and all(names.intersection(row.get("tags", ())) for names in tags)
-        )
-
-    return is_wanted
 
 
 def as_of(row: Row, now: int) -> Row:
@@ -149,9 +90,5 @@ def _kept(workspace: CourierWorkspace, request: Request, below: dict[str, Rows])
     return below[row["id"]]
 
 
-def _position(row: Row) -> Position:
-    return row["enqueued"], row["id"]
-
-
-def _without(row: Row, names: frozenset[str] | set[str]) -> Row:
+def _without(row: Row, names: Collection[str]) -> Row:
     return {name: value for name, value in row.items() if name not in names}

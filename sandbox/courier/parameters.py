@@ -7,16 +7,6 @@ from sandbox.courier.timestamps import milliseconds
 from sandbox.messages import Request
 
 
-def names(request: Request, name: str) -> frozenset[str] | None:
-    """The values of a parameter that takes several, separated by commas or repeated; None without any."""
-    values = [part for value in request.query.get(name, []) for part in value.split(",") if part]
-    return frozenset(values) or None
-
-
-def flag(request: Request, name: str) -> bool:
-    return request.parameter(name) == "true"
-
-
 def instant(request: Request, name: str) -> int | None:
     """Epoch milliseconds as text, or what `day_or_instant` takes."""
     value = request.parameter(name) or ""
@@ -28,8 +18,6 @@ def day_or_instant(request: Request, name: str) -> int | None:
     value = request.parameter(name)
     if value is None:
         return None
-    if len(value) < len("yyyy-MM-dd"):
-        raise bad_request(f"Invalid {name}: {value}")
     try:
         return milliseconds(value)
     except ValueError:

@@ -1,51 +1,17 @@
-"""Writing `/profiles/{id}`."""
+"""Writing `/profiles/{id}` and `/lists/{id}/subscriptions/{user}`."""
 
 from __future__ import annotations
 
-from copy import deepcopy
-
-from sandbox.courier import bodies, patching, subscriptions
+from sandbox.courier import bodies
+from sandbox.courier.listings import found
+from sandbox.courier.timestamps import iso
 from sandbox.courier.workspace import CourierWorkspace, Row
-from sandbox.messages import Effect, Reply, Request, json_reply, no_content
+from sandbox.messages import Reply, Request, json_reply, no_content
 
 
 def merge(workspace: CourierWorkspace, request: Request) -> Reply:
     user, given = request.parts["id"], bodies.nested(bodies.json_object(request), "profile")
-    return _success(lambda: merge_profile(workspace, user, given))
-
-
-def replace(workspace: CourierWorkspace, request: Request) -> Reply:
-    user, given = request.parts["id"], bodies.nested(bodies.json_object(request), "profile")
-    return _success(lambda: _set(workspace, user, given))
-
-
-def patch(workspace: CourierWorkspace, request: Request) -> Reply:
-    """JSON Patch; an id without a profile gets one."""
-    user = request.parts["id"]
-    operations = bodies.rows(bodies.json_object(request), "patch", "op")
-    patched = patching.apply(operations, deepcopy(profile_of(workspace, user)))
-    return _confirmed(workspace, lambda: _set(workspace, user, patched))
-
-
-def delete(workspace: CourierWorkspace, request: Request) -> Reply:
-    return _confirmed(workspace, lambda: _drop(workspace, request.parts["id"]))
-
-
-def subscribe(workspace: CourierWorkspace, request: Request) -> Reply:
-    """Adds the user to several lists."""
-    user = request.parts["id"]
-    wanted = bodies.rows(bodies.json_object(request), "lists", "listId")
-
-    def effect() -> None:
-        for row in wanted:
-            subscriptions.add(workspace, row["listId"], user, row.get("preferences"))
-
-    return _confirmed(workspace, effect)
-
-
-def unsubscribe(workspace: CourierWorkspace, request: Request) -> Reply:
-    """Removes the user from all lists."""
-    return _confirmed(workspace, lambda: subscriptions.remove_everywhere(workspace, request.parts["id"]))
+    return json_reply({"status": "SUCCESS"}, effect=lambda: merge_profile(workspace, user, given))
 
 
 def profile_of(workspace: CourierWorkspace, user: str) -> Row:
@@ -56,32 +22,32 @@ def profile_of(workspace: CourierWorkspace, user: str) -> Row:
 
 def merge_profile(workspace: CourierWorkspace, user: str, given: Row) -> None:
     """Takes over what is given and leaves the rest; makes a profile where there is none."""
-    known = profile_of(workspace, user)
-    deep = workspace.profile_merge == "deep"
-    _set(workspace, user, _merged(known, given) if deep else {**known, **given})
-
-
-def _merged(known: Row, given: Row) -> Row:
-    together = {
-        name: _merged(known[name], value)
-        for name, value in given.items()
-        if isinstance(value, dict) and isinstance(known.get(name), dict)
-    }
-    return {**known, **given, **together}
-
-
-def _set(workspace: CourierWorkspace, user: str, profile: Row) -> None:
     held = workspace.profiles.get(user, {"preferences": {}})
-    workspace.profiles[user] = {**held, "profile": profile}
+    workspace.profiles[user] = {**held, "profile": {**profile_of(workspace, user), **given}}
 
 
-def _drop(workspace: CourierWorkspace, user: str) -> None:
-    workspace.profiles.pop(user, None)
+def subscribe(workspace: CourierWorkspace, request: Request) -> Reply:
+    """Needs no body; a list that is not there is created, and called by its id."""
+    preferences = bodies.optional(bodies.optional_object(request), "preferences")
+    given = {} if preferences is None else {"preferences": preferences}
+    return no_content(lambda: _add(workspace, request.parts["id"], request.parts["user"], given))
 
 
-def _success(effect: Effect) -> Reply:
-    return json_reply({"status": "SUCCESS"}, effect=effect)
+def unsubscribe(workspace: CourierWorkspace, request: Request) -> Reply:
+    """404 for someone who is not subscribed."""
+    rows = workspace.list_subscriptions.get(request.parts["id"], [])
+    row = found(rows, "recipientId", request.parts["user"])
+    return no_content(lambda: rows.remove(row))
 
 
-def _confirmed(workspace: CourierWorkspace, effect: Effect) -> Reply:
-    return _success(effect) if workspace.confirmation == "success" else no_content(effect)
+def _add(workspace: CourierWorkspace, list_id: str, user: str, given: Row) -> None:
+    """The day of an earlier subscription stays."""
+    at = iso(workspace.now)
+    if all(row["id"] != list_id for row in workspace.lists):
+        workspace.lists.append({"id": list_id, "name": list_id, "created": at, "updated": at})
+    rows = workspace.list_subscriptions.setdefault(list_id, [])
+    known = next((row for row in rows if row["recipientId"] == user), None)
+    if known is None:
+        rows.append({"recipientId": user, "created": at, **given})
+    else:
+        known.update(given)

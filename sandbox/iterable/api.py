@@ -2,77 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from urllib.parse import unquote
-
 from sandbox.budgets import Budget, Limiter
-from sandbox.iterable import audience, campaigns, export, metrics, stores
-from sandbox.iterable.errors import (
-    Rejection,
-    action_not_found,
-    bad_api_key,
-    rate_limit_exceeded,
-    uri_too_long,
-)
+from sandbox.iterable import export, listings, metrics
+from sandbox.iterable.errors import action_not_found, bad_api_key, rate_limit_exceeded
 from sandbox.iterable.jobs import endpoints as jobs
-from sandbox.iterable.jobs import storage
+from sandbox.iterable.listings import LISTINGS, PLENTY
 from sandbox.iterable.project import IterableProject
-from sandbox.messages import Reply, Request
-from sandbox.routing import path_parts
+from sandbox.messages import Reply, Request, text_reply
+from sandbox.routing import Rejection, Route, routed
 
 HOST = "https://api.iterable.com"
 LONGEST_URL = 2048
 """Characters, counted as though the request had gone to Iterable's own host."""
 
-PLENTY = Budget(calls=100, seconds=1)
 EXPORT = Budget(calls=4, seconds=60)
 LIST_USERS = Budget(calls=5, seconds=60)
 METRICS = Budget(calls=10, seconds=60)
-RARE = Budget(calls=3, seconds=1)
 SINGLE = Budget(calls=1, seconds=1)
 
 
-@dataclass(frozen=True)
-class Route:
-    """An endpoint. `personal` ones are closed to a read-only key; the budget is the project's, by pattern."""
-
-    pattern: str
-    answer: Callable[[IterableProject, Request], Reply]
-    budget: Budget = PLENTY
-    personal: bool = False
-    method: str = "GET"
-
-
-ROUTES = (
-    Route("/api/export/data.json", export.data, EXPORT, personal=True),
+ROUTES: tuple[Route[IterableProject], ...] = (
+    Route("/api/export/data.json", export.data, budget=EXPORT, personal=True),
     Route("/api/export/userEvents", export.user_events, personal=True),
-    Route("/api/export/start", jobs.start, SINGLE, personal=True, method="POST"),
+    Route("/api/export/start", jobs.start, "POST", SINGLE, personal=True),
     Route("/api/export/jobs", jobs.listing, personal=True),
-    Route("/api/export/{jobId}/files", jobs.files, SINGLE, personal=True),
-    Route("/api/export/{jobId}", jobs.cancel, SINGLE, personal=True, method="DELETE"),
-    Route("/api/lists", audience.lists),
-    Route("/api/lists/getUsers", audience.list_users, LIST_USERS, personal=True),
-    Route("/api/lists/{listId}/size", audience.list_size, LIST_USERS),
-    Route("/api/users/getFields", audience.user_fields, RARE),
-    Route("/api/users/getByEmail", audience.user_by_email, personal=True),
-    Route("/api/users/forgotten", audience.forgotten, RARE, personal=True),
-    Route("/api/users/forgottenUserIds", audience.forgotten_user_ids, RARE, personal=True),
-    Route("/api/campaigns", campaigns.campaigns),
-    Route("/api/campaigns/metrics", metrics.campaign_metrics, METRICS),
-    Route("/api/channels", campaigns.channels),
-    Route("/api/messageTypes", campaigns.message_types),
-    Route("/api/templates", campaigns.templates),
-    Route("/api/journeys", campaigns.journeys),
-    Route("/api/snippets", campaigns.snippets),
-    Route("/api/webhooks", campaigns.webhooks),
-    Route("/api/experiments", stores.experiments),
+    Route("/api/export/{jobId}/files", jobs.files, budget=SINGLE, personal=True),
+    Route("/api/export/{jobId}", jobs.cancel, "DELETE", SINGLE, personal=True),
+    Route("/api/lists/getUsers", listings.list_users, budget=LIST_USERS, personal=True),
+    Route("/api/campaigns/metrics", metrics.campaign_metrics, budget=METRICS),
     Route("/api/experiments/metrics", metrics.experiment_metrics),
-    Route("/api/metadata", stores.tables),
-    Route("/api/metadata/{table}", stores.table),
-    Route("/api/metadata/{table}/{key}", stores.table_item),
-    Route("/api/catalogs", stores.catalogs),
-    Route("/api/catalogs/{catalog}/items", stores.catalog_items),
+    Route("/api/metadata/{table}/{key}", listings.table_item),
+    *(Route(each.path, each.answer, budget=each.budget, personal=each.personal) for each in LISTINGS),
 )
 
 
@@ -87,29 +47,27 @@ class IterableApi:
         return path.startswith("/api/")
 
     def answer(self, request: Request) -> Reply:
-        if storage.serves(request):
-            return storage.answer(self._project, request)
+        if jobs.is_file(request):
+            return jobs.file(self._project, request)
         if len(HOST) + len(request.target) > LONGEST_URL:
-            return uri_too_long()
-        for route in ROUTES:
-            parts = path_parts(route.pattern, request.path)
-            if parts is not None and request.method == route.method:
-                decoded = {name: unquote(part) for name, part in parts.items()}
-                return self._answer(route, replace(request, parts=decoded))
-        return action_not_found(request)
-
-    def _answer(self, route: Route, request: Request) -> Reply:
-        project = self._project
-        if not self._may(request, route):
-            return bad_api_key(request)
-        if self._limiter and not self._limiter.admits(route.pattern, route.budget, project.clock()):
-            return rate_limit_exceeded(request, project.project_id, project.retry_after)
+            return text_reply("URI Too Long", 414)
         try:
-            return route.answer(project, request)
+            return self._answer(request)
         except Rejection as rejection:
             return rejection.reply
 
-    def _may(self, request: Request, route: Route) -> bool:
+    def _answer(self, request: Request) -> Reply:
+        project, found = self._project, routed(ROUTES, request)
+        if found is None:
+            raise action_not_found(request)
+        route, request = found
+        if not self._may(request, route):
+            raise bad_api_key(request)
+        if self._limiter and not self._limiter.admits(route.path, route.budget or PLENTY, project.clock()):
+            raise rate_limit_exceeded(request, project.project_id, project.retry_after)
+        return route.answer(project, request)
+
+    def _may(self, request: Request, route: Route[IterableProject]) -> bool:
         key = request.headers.get("api-key") or request.headers.get("api_key")
         if key == self._project.read_only_key:
             return not route.personal

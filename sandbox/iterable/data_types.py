@@ -1,56 +1,25 @@
-"""The values of `dataTypeName`, by the family Iterable's export page puts them in."""
+"""The values of `dataTypeName`: one for each schema of an event, so that a new schema is a data type here at once."""
 
 from __future__ import annotations
 
-EMAIL = (
-    "emailSend",
-    "emailOpen",
-    "emailClick",
-    "emailBounce",
-    "emailComplaint",
-    "emailSendSkip",
-    "hostedUnsubscribeClick",
-    "emailSubscribe",
-    "emailUnSubscribe",
-)
-PUSH = ("pushSend", "pushOpen", "pushBounce", "pushSendSkip", "pushUninstall")
-IN_APP = (
-    "inAppSend",
-    "inAppOpen",
-    "inAppClick",
-    "inAppClose",
-    "inAppDelete",
-    "inAppDelivery",
-    "inAppSendSkip",
-    "inAppRecall",
-)
-INBOX = ("inboxSession", "inboxMessageImpression")
-SMS = ("smsSend", "smsBounce", "smsClick", "smsReceived", "smsSendSkip", "smsUsageInfo")
-WEB_PUSH = ("webPushSend", "webPushClick", "webPushSendSkip")
-EMBEDDED = (
-    "embeddedSend",
-    "embeddedSendSkip",
-    "embeddedReceived",
-    "embeddedImpression",
-    "embeddedClick",
-    "embeddedSession",
-)
-WHATS_APP = (
-    "whatsAppSend",
-    "whatsAppSeen",
-    "whatsAppClick",
-    "whatsAppReceived",
-    "whatsAppBounce",
-    "whatsAppSendSkip",
-    "whatsAppUsageInfo",
-)
-RCS = ("rcsSend", "rcsSendSkip")
-OTHER = ("purchase", "customEvent", "journeyExit", "unknownSession")
+from sandbox import samples
 
 USER = "user"
 CUSTOM_EVENT = "customEvent"
+PURCHASE = "purchase"
 
-EVENTS = (*EMAIL, *PUSH, *IN_APP, *INBOX, *SMS, *WEB_PUSH, *EMBEDDED, *WHATS_APP, *RCS, *OTHER)
+_ODD = {"emailUnsubscribe": "emailUnSubscribe"}
+
+
+def _spelt(schema: str) -> str:
+    """`in_app_click` → `inAppClick`."""
+    first, *others = schema.split("_")
+    name = first + "".join(map(str.capitalize, others))
+    return _ODD.get(name, name)
+
+
+SCHEMAS = {_spelt(schema): schema for schema in samples.names("event")}
+EVENTS = tuple(SCHEMAS)
 ALL = (*EVENTS, USER)
 
 _BY_LOWER_CASE = {name.lower(): name for name in ALL}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.messages import HTML, Reply, Request, json_reply, text_reply
+from sandbox.routing import Rejection
 
 _NO_SUCH_ACTION = """<!DOCTYPE html>
 <html lang="en">
@@ -15,56 +16,33 @@ _NO_SUCH_ACTION = """<!DOCTYPE html>
 """
 
 
-class Rejection(Exception):
-    """Ends the handling of a request with an error reply."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(reply.status)
-        self.reply = reply
-
-
-def error(
-    status: int,
-    code: str,
-    msg: str,
-    params: Mapping[str, Any] | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> Reply:
-    """The envelope that every JSON error comes in."""
+def envelope(status: int, code: str, msg: str, params: Any = None, headers: Mapping[str, str] | None = None) -> Reply:
+    """What every JSON error comes in, and some successes."""
     return json_reply({"msg": msg, "code": code, "params": params}, status, headers)
 
 
-def success(msg: str) -> Reply:
-    """What endpoints that change something say; it comes in the envelope of errors."""
-    return error(200, "Success", msg)
-
-
-def bad_api_key(request: Request) -> Reply:
+def bad_api_key(request: Request) -> Rejection:
     params = {"ip": request.client_ip, "endpoint": request.path}
-    return error(401, "BadApiKey", "Invalid API key", params)
+    return Rejection(envelope(401, "BadApiKey", "Invalid API key", params))
 
 
 def bad_params(msg: str, params: Mapping[str, Any] | None = None) -> Rejection:
-    return Rejection(error(400, "BadParams", msg, params))
+    return Rejection(envelope(400, "BadParams", msg, params))
 
 
 def bad_json_body(msg: str) -> Rejection:
-    return Rejection(error(400, "BadJsonBody", msg))
+    return Rejection(envelope(400, "BadJsonBody", msg))
 
 
 def not_found(msg: str) -> Rejection:
-    return Rejection(error(404, "NotFound", msg))
+    return Rejection(envelope(404, "NotFound", msg))
 
 
-def rate_limit_exceeded(request: Request, project_id: int, retry_after: int | None) -> Reply:
+def rate_limit_exceeded(request: Request, project_id: int, retry_after: int | None) -> Rejection:
     msg = f"Exceeded rate limit for endpoint: {request.path}, project: {project_id} "
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    return error(429, "RateLimitExceeded", msg, {}, headers)
+    return Rejection(envelope(429, "RateLimitExceeded", msg, {}, headers))
 
 
-def uri_too_long() -> Reply:
-    return text_reply("URI Too Long", 414)
-
-
-def action_not_found(request: Request) -> Reply:
-    return text_reply(_NO_SUCH_ACTION.format(method=request.method, path=request.path), 404, HTML)
+def action_not_found(request: Request) -> Rejection:
+    return Rejection(text_reply(_NO_SUCH_ACTION.format(method=request.method, path=request.path), 404, HTML))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from math import inf
 from zlib import crc32
 
-from sandbox.iterable import data_types, parameters, selection
+from sandbox.iterable import data_types, parameters
 from sandbox.iterable.errors import bad_params
 from sandbox.iterable.events import Event, Row, shuffled
 from sandbox.iterable.project import IterableProject
-from sandbox.iterable.timestamps import DAY, day_of, midnight, spelt
+from sandbox.iterable.timestamps import spelt
 from sandbox.messages import BrokenOff, Ending, Reply, Request, json_line, lines_reply, without_last_newline
 
 UNTERMINATED_SHARE = 4
@@ -19,13 +20,37 @@ UNTERMINATED_SHARE = 4
 INTERNAL = "itblInternal"
 
 
+@dataclass(frozen=True)
+class Selection:
+    """The rows that an export takes: a data type in [start, end), in epoch seconds; infinite where it is open."""
+
+    data_type: str
+    start: float
+    end: float
+
+    def events(self, project: IterableProject, now: float) -> Iterator[Event]:
+        """Those that an export begun now delivers, in no order of time."""
+        return visible(shuffled(project.window(self.data_type, self.start, self.end)), now)
+
+
+def requested(request: Request) -> Selection:
+    """What either kind of export is asked for by its parameters."""
+    name = parameters.required(request, "dataTypeName")
+    data_type = data_types.canonical(name)
+    if data_type is None:
+        raise bad_params(f"Invalid dataTypeName: {name}")
+    start, end = parameters.second(request, "startDateTime"), parameters.second(request, "endDateTime")
+    if start is not None and end is not None and end < start:
+        raise bad_params("endDateTime is before startDateTime")
+    return Selection(data_type, -inf if start is None else start, inf if end is None else end)
+
+
 def data(project: IterableProject, request: Request) -> Reply:
     """`data.json`: the visible rows of [startDateTime, endDateTime), in no order of time."""
-    now = project.clock()
-    selected = selection.requested(request, _period(request, now))
-    window = project.window(selected.data_type, selected.start, selected.end)
-    lines: Iterable[bytes] = map(selected.line, selected.of(window, now))
-    if crc32(f"{selected.data_type} {selected.start} {selected.end}".encode()) % UNTERMINATED_SHARE == 0:
+    parameters.required(request, "startDateTime")
+    selection = requested(request)
+    lines: Iterable[bytes] = (event.line for event in selection.events(project, project.clock()))
+    if crc32(f"{selection.data_type} {selection.start} {selection.end}".encode()) % UNTERMINATED_SHARE == 0:
         lines = without_last_newline(lines)
     return lines_reply(_cut(lines, project.cut_after_rows))
 
@@ -34,35 +59,19 @@ def user_events(project: IterableProject, request: Request) -> Reply:
     """`userEvents`: every visible event of one user, of every data type, in no order of time."""
     key, value = _user(request)
     with_custom = parameters.flag(request, "includeCustomEvents")
-    now = project.clock()
     rows = (
         _user_event(data_type, event)
         for data_type in data_types.EVENTS
         if with_custom or data_type != data_types.CUSTOM_EVENT
-        for event in selection.visible(shuffled(project.window(data_type, -inf, inf)), now)
+        for event in Selection(data_type, -inf, inf).events(project, project.clock())
         if event.row.get(key) == value
     )
     return lines_reply(_cut(map(json_line, rows), project.cut_after_rows))
 
 
-def _period(request: Request, now: float) -> selection.Period:
-    """A start needs no end, an end needs its start; neither means `range`."""
-    bounds = selection.bounds(request)
-    if bounds is None:
-        return _range(request, midnight(day_of(now)))
-    if bounds[0] == -inf:
-        raise bad_params("endDateTime needs a startDateTime")
-    return bounds
-
-
-def _range(request: Request, today: float) -> selection.Period:
-    ranges = {
-        "Today": (today, today + DAY),
-        "Yesterday": (today - DAY, today),
-        "BeforeToday": (-inf, today),
-        "All": (-inf, inf),
-    }
-    return ranges[parameters.choice(request, "range", ranges, "Today")]
+def visible(events: Iterable[Event], now: float) -> Iterator[Event]:
+    """Those that have happened and are indexed."""
+    return (event for event in events if event.at <= now and event.indexed_at <= now)
 
 
 def _cut(lines: Iterable[bytes], rows: int | None) -> Iterator[bytes]:

@@ -26,11 +26,6 @@ def integer(request: Request, name: str, default: int, lowest: int = 1, highest:
     return number
 
 
-def optional_integer(request: Request, name: str) -> int | None:
-    value = request.parameter(name)
-    return None if value is None else _integer(name, value)
-
-
 def integers(request: Request, name: str) -> list[int]:
     """The values of a repeated parameter."""
     return [_integer(name, value) for value in request.query.get(name, []) if value]
@@ -45,12 +40,6 @@ def choice(request: Request, name: str, allowed: Collection[str], default: str) 
     if value not in allowed:
         raise bad_params(f"Invalid value for {name}: {value}")
     return value
-
-
-def names(request: Request, name: str) -> frozenset[str] | None:
-    """The names in a parameter, separated by commas or repeated."""
-    values = ",".join(request.query.get(name, []))
-    return frozenset(part.strip() for part in values.split(",")) if values else None
 
 
 def moment(request: Request, name: str) -> float | None:

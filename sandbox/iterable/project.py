@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Any
 
 from sandbox.iterable import data_types
 from sandbox.iterable.events import AT, Event, Row, between, event_of
@@ -21,7 +22,8 @@ class IterableProject:
     clock: the present, in epoch seconds; no endpoint shows a row that was not indexed by then.
     events: by data type, held by time; `user` holds the profiles.
     templates: rows with `templateType` and `messageMedium`, which filter but never leave.
-    experiment_metrics: rows of the CSV, by column. forgotten, forgotten_user_ids: hashes.
+    experiment_metrics: rows of the CSV, by column.
+    catalogs, metadata: the items of each catalog and table, by its name.
     retry_after: seconds for the header of that name on 429; None leaves it out.
     cut_after_rows: a synchronous export with more rows breaks off after so many; None never breaks.
     jobs: the asynchronous exports, with settings of their own.
@@ -42,16 +44,15 @@ class IterableProject:
     message_types: list[Row] = field(default_factory=list)
     templates: list[Row] = field(default_factory=list)
     journeys: list[Row] = field(default_factory=list)
-    snippets: list[Row] = field(default_factory=list)
     experiments: list[Row] = field(default_factory=list)
     experiment_metrics: list[dict[str, str]] = field(default_factory=list)
     catalogs: dict[str, list[Row]] = field(default_factory=dict)
     metadata: dict[str, list[Row]] = field(default_factory=dict)
-    webhooks: list[Row] = field(default_factory=list)
-    user_fields: dict[str, str] = field(default_factory=dict)
-    forgotten: list[str] = field(default_factory=list)
-    forgotten_user_ids: list[str] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def held(self, name: str) -> Any:
+        """What stands under that name, here or only in the table of listings."""
+        return vars(self).setdefault(name, [])
 
     def add_events(self, data_type: str, rows: Iterable[Row], indexed_after: float = 0) -> None:
         """Takes rows as the vendor sends them; exports see each `indexed_after` seconds after its time."""
@@ -62,10 +63,6 @@ class IterableProject:
         with self._lock:
             held = self.events.get(name, [])
             self.events[name] = sorted(_latest(held, new) if name == data_types.USER else [*held, *new], key=AT)
-
-    def add_user(self, row: Row, indexed_after: float = 0) -> None:
-        """Takes a profile, in place of the earlier one of the same user."""
-        self.add_events(data_types.USER, [row], indexed_after)
 
     @property
     def users(self) -> list[Row]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
-from functools import lru_cache
 
 DAY = 86400
 
@@ -13,7 +12,7 @@ ORGANISATION = timezone(timedelta(hours=-6))
 
 _SPELLING = re.compile(
     r"(\d{4}-\d\d-\d\d)"
-    r"(?:[ T]([01]\d|2[0-3]):([0-5]\d):([0-5]\d)"
+    r"(?:[ T]((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)"
     r"(\.\d+)?(?:\.\d+)?"  # 2025-12-19T22:43:34.134105.000Z occurs
     r" ?(Z|[+-]\d\d:?\d\d)?)?"
 )
@@ -26,23 +25,8 @@ def epoch_seconds(value: str | int) -> float:
     match = _SPELLING.fullmatch(value)
     if match is None:
         raise ValueError(f"not a timestamp: {value!r}")
-    day, hours, minutes, seconds, fraction, offset = match.groups()
-    if hours is None:
-        return _midnight(day)
-    whole = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
-    return _midnight(day) + whole + float(fraction or 0) - _offset_seconds(offset)
-
-
-@lru_cache(maxsize=1024)
-def _midnight(day: str) -> float:
-    return midnight(date.fromisoformat(day))
-
-
-def _offset_seconds(offset: str | None) -> int:
-    if offset is None or offset in ("Z", "+00:00", "+0000"):
-        return 0
-    seconds = int(offset[1:3]) * 3600 + int(offset[-2:]) * 60
-    return -seconds if offset[0] == "-" else seconds
+    day, time, fraction, offset = match.groups("")
+    return datetime.fromisoformat(f"{day}T{time or '00:00:00'}{fraction[:7]}{offset or 'Z'}").timestamp()
 
 
 def spelt(epoch: float, offset: str = "+00:00") -> str:
@@ -67,10 +51,6 @@ def milliseconds(epoch: float) -> int:
 def midnight(day: date) -> float:
     """The first second of a UTC day."""
     return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
-
-
-def day_of(epoch: float) -> date:
-    return datetime.fromtimestamp(epoch, UTC).date()
 
 
 def days_after(day: date, days: int) -> float:

@@ -16,6 +16,7 @@ from sandbox.messages import Request
 
 ANCHOR = date(2026, 3, 15)
 NOON = 1773576000.0  # 2026-03-15 12:00:00 UTC
+KEYS = {"/api/": {"api-key": "sandbox-iterable-key"}, "/": {"authorization": "Bearer sandbox-courier-key"}}
 
 
 class Clock:
@@ -63,14 +64,18 @@ def seeded() -> Sandbox:
     return Sandbox(anchor=ANCHOR, clock=Clock(NOON + 61 * 86400), budgets=False)
 
 
+def asked(
+    sandbox: Sandbox, path: str, method: str = "GET", body: Any = None, headers: Any = None, **query: Any
+) -> Answered:
+    """The reply to a call with the vendor's key; a body goes as JSON, a list repeats its parameter."""
+    target = f"{path}{'&' if '?' in path else '?'}{urlencode(query, doseq=True)}" if query else path
+    key = KEYS["/api/" if path.startswith("/api/") else "/"]
+    sent = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+    reply = sandbox.answer(Request(method, target, {"host": "127.0.0.1:8080", **key, **(headers or {})}, sent))
+    text = b"".join(reply.as_lines()).decode()
+    return Answered(reply.status, reply.content_type, dict(reply.headers), text)
+
+
 @pytest.fixture
 def ask() -> Callable[..., Answered]:
-    """ask(sandbox, path, key=…, name=value, …); a list repeats its parameter."""
-
-    def answered(sandbox: Sandbox, path: str, key: str = "sandbox-iterable-key", **query: Any) -> Answered:
-        target = f"{path}?{urlencode(query, doseq=True)}" if query else path
-        reply = sandbox.answer(Request("GET", target, {"api-key": key}))
-        text = b"".join(reply.as_lines()).decode()
-        return Answered(reply.status, reply.content_type, dict(reply.headers), text)
-
-    return answered
+    return asked

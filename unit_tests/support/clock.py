@@ -23,7 +23,8 @@ class VirtualClock:
 
     A thread that sleeps waits for its moment. Once no thread has worked for a little while, so that all of them sleep
     or wait for one that does, time jumps to the moment the first of them wakes. Waits of hours are over at once, in
-    the order and at the instants they would really have had. A request under way counts as work.
+    the order and at the instants they would really have had. A request under way counts as work, unless its server
+    holds it; a reply that is then later than the client's limit is a time-out.
     `time.monotonic` keeps running.
     Units: seconds since the epoch; QUIET and IDLE in real seconds, of waiting and of CPU time.
     """
@@ -46,8 +47,14 @@ class VirtualClock:
         send = HTTPAdapter.send
 
         def counted_send(adapter: HTTPAdapter, *arguments: Any, **keywords: Any) -> requests.Response:
+            began = self.now()
             with self._under_way():
-                return send(adapter, *arguments, **keywords)
+                response = send(adapter, *arguments, **keywords)
+            timeout = keywords.get("timeout")
+            limit = timeout[1] if isinstance(timeout, tuple) else timeout
+            if limit is not None and self.now() - began > limit:
+                raise requests.ReadTimeout(f"Read timed out. (read timeout={limit})", request=response.request)
+            return response
 
         with mock.patch.object(time, "sleep", self.sleep), mock.patch.object(HTTPAdapter, "send", counted_send):
             self._coordinates = self._traveller.start()
@@ -79,15 +86,20 @@ class VirtualClock:
             heapq.heapify(self._sleepers)
             self._changed.notify_all()
 
+    def hold(self, seconds: float) -> None:
+        """Let a server wait before it answers a request that is under way."""
+        with self._under_way(-1):
+            self.sleep(seconds)
+
     @contextmanager
-    def _under_way(self) -> Iterator[None]:
+    def _under_way(self, count: int = 1) -> Iterator[None]:
         with self._changed:
-            self._requests_under_way += 1
+            self._requests_under_way += count
         try:
             yield
         finally:
             with self._changed:
-                self._requests_under_way -= 1
+                self._requests_under_way -= count
 
     def _nothing_works(self) -> bool:
         before = _cpu_time_of_others()

@@ -75,9 +75,7 @@ def windows(sandbox: Sandbox, data_type: str = "emailSend") -> list[tuple[str, s
         if call.query.get("dataTypeName") == [data_type]
     ]
     by_jobs = [
-        (_spelled(job.selection.start), _spelled(job.selection.end))
-        for job in sandbox.iterable.jobs.started
-        if job.data_type == data_type
+        (_spelled(job.start), _spelled(job.end)) for job in sandbox.iterable.jobs.started if job.data_type == data_type
     ]
     return streamed + by_jobs
 

@@ -25,28 +25,21 @@ def _beginning(message: Row, stored: Row) -> Iterator[Row]:
         "ts": at,
         "type": "ENQUEUED",
         "data": {"order id": 9007199254740993, "items": [{"sku": "mug ☕", "note": None}]},
-        "event": message.get("event"),
         "override": {"sendgrid": {"config": {"apiKey": f"{CREDENTIAL}override"}, "body": {"asm": None}}},
         "profile": received,
         "recipient": message.get("recipientId") or address,
     }
-    yield {
-        "ts": at,
-        "type": "PROFILE_LOADED",
-        "received_profile": received,
-        "stored_profile": stored,
-        "merged_profile": {**stored, **received},
-    }
+    merged = {**stored, **received}
+    yield {"ts": at, "type": "PROFILE_LOADED", "stored_profile": stored, "merged_profile": merged}
     if message.get("notification"):
-        ids = {"event_id": message.get("event"), "notification_id": message["notification"]}
-        yield {"ts": at, "type": "MAPPED", **ids}
+        yield {"ts": at, "type": "MAPPED", "event_id": message.get("event"), "notification_id": message["notification"]}
 
 
 def _course(message: Row) -> Iterator[Row]:
     if not message.get("sent"):
         return
     place = _place(message)
-    yield {"ts": message["sent"] - 2, "type": "RENDERED", **place, "output": _addresses(message)}
+    yield {"ts": message["sent"] - 2, "type": "RENDERED", **place, "output": {"html": f"/messages/{message['id']}"}}
     yield {"ts": message["sent"] - 1, "type": "DELIVERING", **place}
     yield {"ts": message["sent"], "type": "SENT", **place}
     if message.get("delivered"):
@@ -64,17 +57,12 @@ def _end(message: Row) -> Iterator[Row]:
     """The event that a message ends with unless it was sent and received."""
     status, at = message["status"], message["enqueued"]
     if status == "UNDELIVERABLE":
-        told = {name: message[name] for name in ("reason", "reasonCode")}
-        place = _place(message)
-        yield {"ts": message["sent"] + 1, "type": status, **place, "error_message": message["error"], **told}
-    elif status == "UNROUTABLE":
-        yield {"ts": at + 1, "type": status, "channel": {}, "reason": message["reason"]}
-    elif status in ("UNMAPPED", "FILTERED"):
-        yield {"ts": at + 1, "type": status, "reason": message["reason"]}
+        told = {"error_message": message["error"], "reason": message["reason"], "reasonCode": message["reasonCode"]}
+        yield {"ts": message["sent"] + 1, "type": status, **_place(message), **told}
     elif status == "CANCELED":
         yield {"ts": message["canceledAt"], "type": status}
     elif not message.get("sent") and status != "ENQUEUED":
-        yield {"ts": at + 1, "type": status}
+        yield {"ts": at + 1, "type": status, "channel": {}, "reason": message.get("reason")}
 
 
 def _place(message: Row) -> Row:
@@ -86,31 +74,16 @@ def _place(message: Row) -> Row:
     }
 
 
-def _addresses(message: Row) -> Row:
-    """Where each part of the output is to be read."""
-    return {
-        part: f"/messages/{message['id']}/output/{output['channel_id']}/{part}"
-        for output in outputs(message)
-        for part in output["content"]
-    }
-
-
 def outputs(message: Row) -> list[Row]:
     """One for each channel that was rendered; parts that a channel has no use for are absent."""
     if not message.get("sent"):
         return []
     channel = message["providers"][0]["channel"]
-    return [{"channel": channel["key"], "channel_id": channel["template"], "content": _content(channel["key"])}]
-
-
-def _content(channel: str) -> Row:
-    if channel == "email":
-        return {
+    content: Row = {"body": "Your mug is on its way.", "blocks": []}
+    if channel["key"] == "email":
+        content = {
             "subject": "On its way 🚚",
             "html": "<p>Your <b>mug</b> is on its way.</p>",
-            "text": "Your mug is on its way.\n",
-            "blocks": [{"type": "text", "text": "Your mug is on its way."}],
+            "blocks": [{"type": "text"}],
         }
-    if channel == "sms":
-        return {"body": "Your mug is on its way.", "blocks": []}
-    return {"title": "On its way", "body": "Your mug is on its way. 🚚"}
+    return [{"channel": channel["key"], "channel_id": channel["template"], "content": content}]

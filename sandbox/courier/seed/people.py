@@ -1,8 +1,8 @@
-"""Recipients: ids and addresses, profiles with the credentials that providers need, devices, preferences."""
+"""Recipients: ids and addresses, and profiles with the credentials that providers need."""
 
 from __future__ import annotations
 
-from sandbox.courier.workspace import Below, Row
+from sandbox.courier.workspace import Row
 
 PEOPLE = 30
 STRANGERS = 3
@@ -68,37 +68,3 @@ def _credentials(number: int) -> Row:
         {},
     )
     return forms[number % len(forms)]
-
-
-def tokens() -> Below:
-    """Devices of every fifth user, as `/users/{id}/tokens` lists them."""
-    return {user_id(number): [_token(number)] for number in range(0, PEOPLE, 5)}
-
-
-def _token(number: int) -> Row:
-    return {
-        "token": f"{CREDENTIAL}device-{number}",
-        "provider_key": "firebase-fcm",
-        "device": {"platform": "android", "app_id": "com.example.shop"},
-        "expiry_date": False,
-        "properties": {},
-        "tracking": {"os_version": "17", "ip": "198.51.100.7", "lat": "45.76", "long": "4.83"},
-    }
-
-
-def preferences() -> Below:
-    """What every third user chose for two topics."""
-    return {user_id(number): [_preference("topic-0"), _preference("topic-1")] for number in range(0, PEOPLE, 3)}
-
-
-def _preference(topic_id: str) -> Row:
-    return {
-        "topic_id": topic_id,
-        "topic_name": f"Topic {topic_id[-1]}",
-        "section_id": "section-0",
-        "section_name": "Shop",
-        "status": "OPTED_IN",
-        "default_status": "OPTED_OUT",
-        "has_custom_routing": False,
-        "custom_routing": [],
-    }

@@ -14,29 +14,15 @@ DAYS = 40
 USUAL = 108
 """Messages of the 40 days that have nothing special about them; a dozen others do."""
 
-BUSY_DAYS = 2
-APART = 2 * MINUTE
+BUSY, APART = 1440, 2 * MINUTE
+"""Messages that come from the anchor on, for two days."""
 
 FORGOTTEN = "ACCOUNT_DELETED"
 """The event of messages that are listed but have no details any more."""
 
 STATUSES = (
-    "CANCELED",
-    "CLICKED",
-    "DELAYED",
-    "DELIVERED",
-    "DIGESTED",
-    "ENQUEUED",
-    "FILTERED",
-    "OPENED",
-    "ROUTED",
-    "SENT",
-    "SIMULATED",
-    "THROTTLED",
-    "UNDELIVERABLE",
-    "UNMAPPED",
-    "UNROUTABLE",
-    "PROCESSED",
+    *("CANCELED", "CLICKED", "DELAYED", "DELIVERED", "DIGESTED", "ENQUEUED", "FILTERED", "OPENED", "ROUTED", "SENT"),
+    *("SIMULATED", "THROTTLED", "UNDELIVERABLE", "UNMAPPED", "UNROUTABLE", "PROCESSED"),
 )
 """The fifteen documented ones, and another."""
 
@@ -46,12 +32,7 @@ _STEPS = {"SENT": 1, "SIMULATED": 1, "UNDELIVERABLE": 1, "DELIVERED": 2, "OPENED
 """How far along its course a message of each status came."""
 
 _FAILURES: dict[str, Row] = {
-    "UNDELIVERABLE": {
-        "error": "Mailbox unavailable 📪",
-        "reason": "BOUNCED",
-        "reasonCode": "HARD",
-        "reasonDetails": "550 5.1.1",
-    },
+    "UNDELIVERABLE": {"error": "Mailbox unavailable 📪", "reason": "BOUNCED", "reasonCode": "HARD"},
     "UNROUTABLE": {"error": "No channel fits the recipient", "reason": "NO_CHANNELS"},
     "UNMAPPED": {"error": "No notification for the event", "reason": "UNPUBLISHED"},
     "FILTERED": {"reason": "UNSUBSCRIBED"},
@@ -61,27 +42,16 @@ CHANNELS = (("email", "sendgrid"), ("sms", "twilio"), ("push", "firebase-fcm"))
 
 
 def messages(anchor: date) -> list[Row]:
-    """In order of time."""
-    rows = [*_usual(anchor), *_special(anchor), *_trickle(anchor)]
-    return sorted(rows, key=lambda row: (row["enqueued"], row["id"]))
-
-
-def _usual(anchor: date) -> Iterator[Row]:
-    chance = Random("messages")
-    for number in range(USUAL):
-        enqueued = midnight(anchor) - chance.randrange(1, DAYS * DAY)
-        yield message(number, enqueued, STATUSES[number % len(STATUSES)])
-
-
-def _trickle(anchor: date) -> Iterator[Row]:
-    """Mostly delivered ones; every third is opened later, every sixth is clicked, too."""
+    """In order of time. Of those that keep coming every third is opened later, every sixth is clicked, too."""
+    start, chance = midnight(anchor), Random("messages")
+    moments = [start - chance.randrange(1, DAYS * DAY) for _ in range(USUAL)]
+    usual = [message(number, at, STATUSES[number % len(STATUSES)]) for number, at in enumerate(moments)]
     course = ("CLICKED", "DELIVERED", "SENT", "OPENED", "DELIVERED", "UNDELIVERABLE")
-    for number in range(BUSY_DAYS * DAY // APART):
-        yield message(1000 + number, midnight(anchor) + number * APART, course[number % len(course)])
+    coming = [message(1000 + number, start + number * APART, course[number % 6]) for number in range(BUSY)]
+    return sorted([*usual, *_special(start), *coming], key=lambda row: (row["enqueued"], row["id"]))
 
 
-def _special(anchor: date) -> Iterator[Row]:
-    start = midnight(anchor)
+def _special(start: int) -> Iterator[Row]:
     for number in range(3):  # in one millisecond
         yield message(200 + number, start - 5 * DAY + 123, "DELIVERED")
     yield message(203, start - DAY, "SENT")
@@ -128,10 +98,9 @@ def _origin(number: int) -> Row:
     """What made the message: a list, an automation, a bulk job, or a single call."""
     origins: tuple[Row, ...] = (
         {"listId": "eu.beta", "listMessageId": f"1-5f000000-{number:024x}"},
-        {"runId": f"automation-run-{number % 45}"},
+        {"runId": f"automation-run-{number % 45}", "tenantId": "acme"},
         {"jobId": f"1-5f000001-{number:024x}"},
         {"idempotencyKey": f"order-{9007199254740993 + number}"},
-        {"tenantId": "acme"},
     )
     return origins[number % len(origins)]
 

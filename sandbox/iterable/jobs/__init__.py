@@ -15,10 +15,8 @@
 A file that breaks off is a matter of `sandbox.faults`: `Fault("/export-storage/", Cut(rows=3))`.
 
     plan.py       what becomes of a job once it runs, and failures on demand
-    contents.py   rows in files
-    queue.py      the jobs, on the sandbox's clock
-    endpoints.py  /api/export/start, …/files, …/jobs and DELETE
-    storage.py    signed addresses, and the host behind them
+    queue.py      the jobs and their files, on the sandbox's clock
+    endpoints.py  /api/export/start, …/files, …/jobs and DELETE; signed addresses, and the host behind them
 """
 
 from sandbox.iterable.jobs.plan import Cancelled, Failed, Fate, Paused, Restarted, Stuck, Truncated

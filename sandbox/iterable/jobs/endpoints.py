@@ -1,44 +1,45 @@
-"""`/api/export/start`, `/api/export/{jobId}/files`, `/api/export/jobs` and `DELETE /api/export/{jobId}`."""
+"""`/api/export/start`, `…/{jobId}/files`, `…/jobs` and `DELETE …/{jobId}`, and the host that keeps the files.
+
+Its addresses are signed and expire, and the API's key has no business there.
+The API is reached as 127.0.0.1 and the storage as localhost, at the same port, so that a client which sends its key
+to one host alone can be told from one that sends it everywhere.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from math import inf
+from hashlib import sha256
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
-from sandbox.iterable import parameters, selection
-from sandbox.iterable.errors import Rejection, action_not_found, bad_json_body, bad_params, not_found, success
-from sandbox.iterable.events import Row
-from sandbox.iterable.jobs import storage
-from sandbox.iterable.jobs.contents import FORMATS, Format
-from sandbox.iterable.jobs.plan import ENQUEUED, STATES
-from sandbox.iterable.jobs.queue import Job
+from sandbox.iterable import export, parameters
+from sandbox.iterable.errors import action_not_found, bad_json_body, bad_params, envelope, not_found
+from sandbox.iterable.events import Event, Row
+from sandbox.iterable.jobs.queue import File, Job
 from sandbox.iterable.project import IterableProject
 from sandbox.iterable.timestamps import zoned
-from sandbox.messages import Reply, Request, json_reply
+from sandbox.messages import Reply, Request, json_reply, text_reply
 
-FIELDS: dict[str, type] = {
-    "dataTypeName": str,
-    "outputFormat": str,
-    "startDateTime": str,
-    "endDateTime": str,
-    "campaignId": int,
-    "delimiter": str,
-    "omitFields": str,
-    "onlyFields": str,
-}
+FIELDS = ("dataTypeName", "outputFormat", "startDateTime", "endDateTime")
+FORMAT = "application/x-json-stream"
+
+HOST = "localhost"
+PREFIX = "/export-storage/"
+CREDENTIALS = ("api-key", "api_key", "authorization")
+
+_ERROR = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>'
 
 
 def start(project: IterableProject, request: Request) -> Reply:
     """Takes a job into the queue. Without startDateTime or endDateTime the window is open on that side."""
     asked = _body(request)
     wanted = Request("POST", f"{request.path}?{urlencode(asked)}")  # so that both kinds of export check alike
-    chosen = selection.requested(wanted, selection.bounds(wanted) or (-inf, inf))
-    job = project.jobs.new(asked, chosen, _format(wanted), project.clock())
+    chosen = export.requested(wanted)
+    parameters.choice(wanted, "outputFormat", (FORMAT,), "")
+    job = project.jobs.new(asked, chosen.data_type, chosen.start, chosen.end, project.clock())
     return json_reply({"jobId": job.id}, effect=partial(project.jobs.start, job))
 
 
@@ -48,23 +49,15 @@ def files(project: IterableProject, request: Request) -> Reply:
     jobs, now = project.jobs, project.clock()
     after = request.parameter("startAfter") or ""
     following = [file for file in job.files(now) if file.name > after]
-    shown = [
-        {"file": file.name, "url": storage.url(project, request, job, file)}
-        for file in following[: jobs.files_per_page]
-    ]
+    shown = [{"file": file.name, "url": _url(project, request, job, file)} for file in following[: jobs.files_per_page]]
     state = jobs.spelt(job.state(now))
     return json_reply({"exportTruncated": job.is_truncated(now), "files": shown, "jobId": job.id, "jobState": state})
 
 
 def listing(project: IterableProject, request: Request) -> Reply:
-    """The jobs, the newest first, all or those in one state."""
-    wanted = _state(request)
+    """The jobs, the newest first."""
     _advance(project)
-    now = project.clock()
-    rows = [
-        _row(project, job, now) for job in reversed(project.jobs.started) if wanted is None or job.state(now) == wanted
-    ]
-    return json_reply({"jobs": rows})
+    return json_reply({"jobs": [_row(project, job, project.clock()) for job in reversed(project.jobs.started)]})
 
 
 def cancel(project: IterableProject, request: Request) -> Reply:
@@ -73,7 +66,7 @@ def cancel(project: IterableProject, request: Request) -> Reply:
     now = project.clock()
     if job.cancelled_at is not None or job.is_over(now):
         raise bad_params(f"Export job {job.id} is not queued or running")
-    accepted = success(f"Export job {job.id} is being cancelled")
+    accepted = envelope(200, "Success", f"Export job {job.id} is being cancelled")
     return replace(accepted, effect=partial(project.jobs.cancel, job, now))
 
 
@@ -87,36 +80,15 @@ def _body(request: Request) -> Mapping[str, Any]:
         raise bad_json_body("Expected a JSON object")
     asked = {name: body[name] for name in FIELDS if body.get(name) is not None}
     for name, value in asked.items():
-        if type(value) is not FIELDS[name]:
+        if not isinstance(value, str):
             raise bad_json_body(f"Invalid value for {name}")
     return asked
-
-
-def _format(request: Request) -> Format:
-    name = parameters.required(request, "outputFormat")
-    if name not in FORMATS:
-        raise bad_params(f"Invalid value for outputFormat: {name}")
-    delimiter = request.parameter("delimiter") or ","
-    if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise bad_params(f"Invalid value for delimiter: {delimiter}")
-    return replace(FORMATS[name], delimiter=delimiter)
-
-
-def _state(request: Request) -> str | None:
-    """The state asked for, in any letter case and with either name of the queue."""
-    name = request.parameter("jobState")
-    if name is None:
-        return None
-    state = ENQUEUED if name.lower() == "queued" else name.lower()
-    if state not in STATES:
-        raise bad_params(f"Invalid value for jobState: {name}")
-    return state
 
 
 def _job(project: IterableProject, request: Request) -> Job:
     number = request.parts["jobId"]
     if not number.isdecimal():
-        raise Rejection(action_not_found(request))
+        raise action_not_found(request)
     _advance(project)
     job = project.jobs.by_id.get(int(number))
     if job is None:
@@ -125,7 +97,10 @@ def _job(project: IterableProject, request: Request) -> Job:
 
 
 def _advance(project: IterableProject) -> None:
-    project.jobs.advance(project.window, project.clock())
+    def events(job: Job, now: float) -> Iterator[Event]:
+        return export.Selection(job.data_type, job.start, job.end).events(project, now)
+
+    project.jobs.advance(events, project.clock())
 
 
 def _row(project: IterableProject, job: Job, now: float) -> Row:
@@ -140,3 +115,41 @@ def _row(project: IterableProject, job: Job, now: float) -> Row:
     if project.jobs.listing_shows_window:
         row |= {name: job.asked[name] for name in ("startDateTime", "endDateTime") if name in job.asked}
     return row | {"bytesExported": sum(len(file.body) for file in job.files(now))}
+
+
+def _url(project: IterableProject, request: Request, job: Job, file: File) -> str:
+    """The address of a file, at the port the request came to."""
+    port = urlsplit(f"//{request.headers.get('host', '')}").port
+    path = f"{PREFIX}{job.id}/{file.name}"
+    expires = int(project.clock()) + project.jobs.url_seconds
+    query = urlencode({"expires": expires, "signature": _signature(path, str(expires))})
+    return f"http://{HOST if port is None else f'{HOST}:{port}'}{path}?{query}"
+
+
+def is_file(request: Request) -> bool:
+    return request.method == "GET" and request.path.startswith(PREFIX)
+
+
+def file(project: IterableProject, request: Request) -> Reply:
+    """The file, to whoever has its address and shows no credentials."""
+    if any(name in request.headers for name in CREDENTIALS):
+        project.jobs.leaked_keys.append(request.path)
+        return _error(400, "InvalidArgument", "Only one auth mechanism allowed")
+    expires = request.parameter("expires") or ""
+    if request.parameter("signature") != _signature(request.path, expires):
+        return _error(403, "SignatureDoesNotMatch", "The request signature we calculated does not match")
+    if project.clock() >= int(expires):
+        return _error(403, "AccessDenied", "Request has expired")
+    # A signed path is one of a file that exists.
+    number, _, name = request.path.removeprefix(PREFIX).partition("/")
+    files = project.jobs.by_id[int(number)].files(project.clock())
+    body = next(file.body for file in files if file.name == name)
+    return Reply(content_type=FORMAT, body=body)
+
+
+def _signature(path: str, expires: str) -> str:
+    return sha256(f"sandbox-storage-secret {path} {expires}".encode()).hexdigest()
+
+
+def _error(status: int, code: str, message: str) -> Reply:
+    return text_reply(_ERROR.format(code=code, message=message), status, "application/xml")

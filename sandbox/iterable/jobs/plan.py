@@ -1,13 +1,7 @@
 """What becomes of a job once it runs; times are seconds since then.
 
-A fate is a failure on demand. It befalls the next job started, of its data type if it names one, and is used up:
-
-    Failed(files=2)                  fails when two files are there, which stay
-    Cancelled(files=0)               is cancelled by someone else, here before the first file
-    Stuck(files=1)                   runs until it is cancelled, and writes no second file
-    Restarted(files=2, seconds=30)   falls back to enqueued for a while, keeps its files and goes on
-    Paused(files=1, state="Paused")  the same in a state that no document names
-    Truncated(files=3)               completes without what would have followed the third file
+A fate is a failure on demand, such as `Failed(files=2)`. It befalls the next job started, of its data type if it names
+one, and is used up.
 
 `files` beyond those of the job mean all of them. A job that is restarted or paused keeps its place among those
 that run at a time.
@@ -63,22 +57,31 @@ def usual(files: int, seconds_per_file: float, truncated: bool) -> Plan:
 
 @dataclass(frozen=True)
 class Failed:
-    """Failed once `files` files are there."""
+    """Over once `files` files are there."""
 
     files: int = 0
+    end: str = FAILED
+    truncated: bool = False
 
     def apply(self, plan: Plan) -> Plan:
-        return Plan(((0, RUNNING), (plan.reached(self.files), FAILED)), plan.files[: self.files])
+        states = ((0.0, RUNNING), (plan.reached(self.files), self.end))
+        return Plan(states, plan.files[: self.files], self.truncated)
 
 
 @dataclass(frozen=True)
-class Cancelled:
+class Cancelled(Failed):
     """Cancelled by someone else once `files` files are there."""
 
-    files: int = 0
+    end: str = CANCELLED
 
-    def apply(self, plan: Plan) -> Plan:
-        return Plan(((0, RUNNING), (plan.reached(self.files), CANCELLED)), plan.files[: self.files])
+
+@dataclass(frozen=True)
+class Truncated(Failed):
+    """Completed with the first `files` files, and said to be truncated."""
+
+    files: int = 1
+    end: str = COMPLETED
+    truncated: bool = True
 
 
 @dataclass(frozen=True)
@@ -114,23 +117,10 @@ class Restarted(Paused):
     state: str = ENQUEUED
 
 
-@dataclass(frozen=True)
-class Truncated:
-    """Completed with the first `files` files, and said to be truncated."""
-
-    files: int = 1
-
-    def apply(self, plan: Plan) -> Plan:
-        return Plan(((0, RUNNING), (plan.reached(self.files), COMPLETED)), plan.files[: self.files], truncated=True)
-
-
-Kind = Failed | Cancelled | Stuck | Paused | Restarted | Truncated
-
-
 @dataclass
 class Fate:
     """What befalls the next `times` jobs of a data type, any by default; None is every one from now on."""
 
-    kind: Kind
+    kind: Failed | Stuck | Paused
     data_type: str | None = None
     times: int | None = 1

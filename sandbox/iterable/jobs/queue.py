@@ -7,7 +7,7 @@ request at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, islice
 from math import inf
@@ -15,19 +15,7 @@ from typing import Any, Literal
 from zlib import crc32
 
 from sandbox.iterable.events import Event
-from sandbox.iterable.jobs.contents import Format, Lines, files
-from sandbox.iterable.jobs.plan import (
-    CANCELLED,
-    CANCELLING,
-    COMPLETED,
-    ENQUEUED,
-    OVER,
-    STATES,
-    Fate,
-    Plan,
-    usual,
-)
-from sandbox.iterable.selection import Selection
+from sandbox.iterable.jobs.plan import CANCELLED, CANCELLING, COMPLETED, ENQUEUED, OVER, STATES, Fate, Plan, usual
 from sandbox.iterable.timestamps import milliseconds
 
 CANCELLING_SECONDS = 1
@@ -36,8 +24,10 @@ CANCELLING_SECONDS = 1
 UNTERMINATED_SHARE = 4
 """One in so many files lacks the newline after its last line."""
 
-Window = Callable[[str, float, float], Sequence[Event]]
-"""From a data type, a start and an end to the events between them."""
+Rows = Callable[["Job", float], Iterable[Event]]
+"""The events that a job exports which begins to run at that moment."""
+
+Lines = list[bytes]
 
 
 @dataclass(frozen=True)
@@ -65,25 +55,17 @@ class Run:
 
 @dataclass
 class Job:
-    """An export asked for, with the fields of the body it was asked for by. Times are epoch seconds."""
+    """An export asked for, by the fields of a body, in [start, end). Times are epoch seconds."""
 
     id: int
     asked: Mapping[str, Any]
-    selection: Selection
-    form: Format
+    data_type: str
+    start: float
+    end: float
     asked_at: float
     fate: Fate | None = None
     run: Run | None = field(default=None, repr=False)
     cancelled_at: float | None = None
-
-    @property
-    def data_type(self) -> str:
-        return self.selection.data_type
-
-    @property
-    def runs_at(self) -> float | None:
-        """None until its turn has come."""
-        return None if self.run is None else self.run.at
 
     @property
     def ends_at(self) -> float:
@@ -118,7 +100,7 @@ class Jobs:
 
     queue_seconds: from the start of a job until it runs, when its turn has come. at_once: how many run at a time.
     seconds_per_file: from one file to the next, and what an empty job takes.
-    rows_per_file, max_file_bytes: what a file holds at most. files_per_page: of a listing.
+    rows_per_file: what a file holds at most. files_per_page: of a listing.
     empty_file: a job without rows leaves one file without bytes, instead of none.
     truncate_rows: a job with more rows completes with so many, and says so; None never truncates.
     spelling: of states in replies: `running`, `Running`, or `running` with `queued` for enqueued.
@@ -133,7 +115,6 @@ class Jobs:
     at_once: int = 4
     seconds_per_file: float = 1
     rows_per_file: int = 1000
-    max_file_bytes: int = 10_000_000
     files_per_page: int = 10
     empty_file: bool = False
     truncate_rows: int | None = None
@@ -149,9 +130,9 @@ class Jobs:
     _waiting: list[Job] = field(default_factory=list, repr=False)
     _running: list[Job] = field(default_factory=list, repr=False)
 
-    def new(self, asked: Mapping[str, Any], selection: Selection, form: Format, now: float) -> Job:
+    def new(self, asked: Mapping[str, Any], data_type: str, start: float, end: float, now: float) -> Job:
         """A job with an id of its own, which is not started yet."""
-        return Job(next(self._ids), asked, selection, form, now)
+        return Job(next(self._ids), asked, data_type, start, end, now)
 
     def start(self, job: Job) -> None:
         job.fate = self._fate(job.data_type)
@@ -159,10 +140,10 @@ class Jobs:
         self.by_id[job.id] = job
         self._waiting.append(job)
 
-    def advance(self, window: Window, now: float) -> None:
+    def advance(self, rows: Rows, now: float) -> None:
         """Lets the jobs run whose turn has come by now, first come, first served."""
         while self._waiting and (turn := self._turn(self._waiting[0])) <= now:
-            self._run(self._waiting.pop(0), turn, window)
+            self._run(self._waiting.pop(0), turn, rows)
         self._running = [job for job in self._running if job.ends_at > now]
 
     def cancel(self, job: Job, now: float) -> None:
@@ -192,22 +173,15 @@ class Jobs:
         free = ends[-self.at_once] if len(ends) >= self.at_once else -inf
         return max(job.asked_at + self.queue_seconds, free)
 
-    def _run(self, job: Job, at: float, window: Window) -> None:
-        chosen = job.selection
-        events = list(chosen.of(window(chosen.data_type, chosen.start, chosen.end), at))
+    def _run(self, job: Job, at: float, rows: Rows) -> None:
+        events = list(rows(job, at))
         kept = list(islice(events, self.truncate_rows))
-        contents = list(files(chosen, kept, job.form, self.rows_per_file, self.max_file_bytes))
-        if self.empty_file and not contents:
-            contents = [[]]
+        lines = [event.line for event in kept]
+        files = [lines[first : first + self.rows_per_file] for first in range(0, len(lines), self.rows_per_file)]
+        contents = files or [[]] * self.empty_file
         plan = usual(len(contents), self.seconds_per_file, truncated=len(kept) < len(events))
         plan = plan if job.fate is None else job.fate.kind.apply(plan)
-        job.run = Run(at, plan, _files(job.form, at, plan, contents))
+        # Named by the millisecond at which they appear, or a later one.
+        names = [f"file-{milliseconds(at + appears) + number}.json" for number, appears in enumerate(plan.files)]
+        job.run = Run(at, plan, list(map(File, names, contents)))
         self._running.append(job)
-
-
-def _files(form: Format, at: float, plan: Plan, contents: Sequence[Lines]) -> list[File]:
-    """Those that the plan comes to, named by the millisecond at which they appear or a later one."""
-    return [
-        File(f"file-{milliseconds(at + appears) + number}.{form.extension}", contents[number])
-        for number, appears in enumerate(plan.files)
-    ]

@@ -8,25 +8,34 @@ from __future__ import annotations
 
 from datetime import date
 
+from sandbox import samples
 from sandbox.iterable import data_types
+from sandbox.iterable.listings import LISTINGS
 from sandbox.iterable.project import IterableProject
-from sandbox.iterable.seed import history, hostile, messaging, people, stores, trickle
+from sandbox.iterable.seed import history, messaging, people
+from sandbox.iterable.timestamps import iso, midnight
 
 
 def fill(project: IterableProject, anchor: date) -> None:
     users = people.users(anchor)
     _fill_listings(project, anchor)
     project.users = users
-    project.user_fields = people.field_types(users)
     project.lists = people.lists(anchor)
     project.list_members = people.list_members(users)
     for data_type in data_types.EVENTS:
         project.add_events(data_type, history.rows(data_type, users, anchor))
-    for data_type, rows in hostile.rows(anchor).items():
-        project.add_events(data_type, rows)
-    for data_type, rows in trickle.rows(users, anchor).items():
-        project.add_events(data_type, [row for i, row in enumerate(rows) if i % trickle.LATE_EVERY])
-        project.add_events(data_type, rows[:: trickle.LATE_EVERY], indexed_after=trickle.LATE_SECONDS)
+    for data_type, row in history.hostile(anchor):
+        project.add_events(data_type, [row])
+    history.add_coming(project, users, anchor)
+    vars(project).update(
+        user_fields=people.field_types(users),
+        forgotten=messaging.hashes("forgotten", 12),
+        forgotten_user_ids=messaging.hashes("u-forgotten", 3),
+    )
+    for listing in LISTINGS:
+        if not project.held(listing.name):
+            made = (samples.row(listing.name, number, lambda _: iso(midnight(anchor))) for number in range(1, 4))
+            project.held(listing.name).extend(made)
 
 
 def _fill_listings(project: IterableProject, anchor: date) -> None:
@@ -37,9 +46,5 @@ def _fill_listings(project: IterableProject, anchor: date) -> None:
     project.journeys = messaging.journeys(anchor)
     project.experiments = messaging.experiments(anchor)
     project.experiment_metrics = messaging.experiment_metrics(anchor)
-    project.metadata = stores.metadata(anchor)
-    project.catalogs = stores.catalogs(anchor)
-    project.snippets = stores.snippets(anchor)
-    project.webhooks = stores.webhooks()
-    project.forgotten = stores.hashes("forgotten", 12)
-    project.forgotten_user_ids = stores.hashes("u-forgotten", 3)
+    project.metadata = messaging.metadata(anchor)
+    project.catalogs = messaging.catalogs(anchor)

@@ -1,4 +1,4 @@
-"""Channels, message types, campaigns, templates, journeys and experiments.
+"""Channels, message types, campaigns, templates, journeys, experiments, catalogs, and what else is listed.
 
 Campaign i, template i, channel i and message type i are of the medium at place i in `MEDIA`, counted round
 and round, which is how made-up events find ids that belong together.
@@ -7,10 +7,14 @@ and round, which is how made-up events find ids that belong together.
 from __future__ import annotations
 
 from datetime import date
+from hashlib import sha256
+from typing import Any
 
-from sandbox.iterable.campaigns import MEDIA, TEMPLATE_TYPES
+from sandbox import samples
 from sandbox.iterable.events import Row
-from sandbox.iterable.timestamps import days_after, iso, milliseconds
+from sandbox.iterable.listings import MEDIA, TEMPLATE_TYPES
+from sandbox.iterable.metrics import EXPERIMENT_COLUMNS
+from sandbox.iterable.timestamps import DAY, days_after, iso, milliseconds
 
 CAMPAIGNS = 55
 JOURNEYS = 23
@@ -40,132 +44,82 @@ def ids_of(medium: str, number: int) -> Row:
     }
 
 
+def _made(schema: str, number: int, at: float, first_id: int | None = None, **own: Any) -> Row:
+    """A row of a schema, created at that moment, with what is its own."""
+    row = samples.row(schema, number, lambda _: milliseconds(at)) | {"createdAt": milliseconds(at)} | own
+    return row if first_id is None else row | {"id": first_id + number}
+
+
 def channels() -> list[Row]:
-    marketing = [_channel(place, medium, "Marketing") for place, medium in enumerate(MEDIA)]
-    return [*marketing, _channel(len(MEDIA), "Email", "Transactional")]
-
-
-def _channel(place: int, medium: str, channel_type: str) -> Row:
-    return {
-        "id": FIRST_CHANNEL + place,
-        "name": f"{channel_type} {medium}",
-        "channelType": channel_type,
-        "messageMedium": medium,
-    }
+    kinds = [*((medium, "Marketing") for medium in MEDIA), ("Email", "Transactional")]
+    return [
+        {"id": FIRST_CHANNEL + place, "name": f"{kind} {medium}", "channelType": kind, "messageMedium": medium}
+        for place, (medium, kind) in enumerate(kinds)
+    ]
 
 
 def message_types(anchor: date) -> list[Row]:
-    return [_message_type(place, channel, anchor) for place, channel in enumerate(channels())]
-
-
-def _message_type(place: int, channel: Row, anchor: date) -> Row:
-    created = milliseconds(days_after(anchor, -700 + place))
-    row = {
-        "id": FIRST_MESSAGE_TYPE + place,
-        "createdAt": created,
-        "updatedAt": created + place * 1000,
-        "name": f"{channel['name']} message",
-        "channelId": channel["id"],
-        "subscriptionPolicy": "OptIn" if place == 3 else "OptOut",
-    }
-    return row | ({"frequencyCap": {"days": 7, "messages": 3}, "rateLimitPerMinute": 600} if place == 0 else {})
+    own = {"frequencyCap": {"days": 7, "messages": 3}}
+    return [
+        _made(
+            "message_types", place, days_after(anchor, -700 + place), FIRST_MESSAGE_TYPE, channelId=channel["id"], **own
+        )
+        for place, channel in enumerate(channels())
+    ]
 
 
 def campaigns(anchor: date) -> list[Row]:
-    return [_campaign(number, anchor) for number in range(CAMPAIGNS)]
+    """A week apart, the last one just before the anchor."""
+    return [_campaign(number, days_after(anchor, 7 * (number - CAMPAIGNS))) for number in range(CAMPAIGNS)]
 
 
-def _campaign(number: int, anchor: date) -> Row:
-    """Campaigns a week apart, the last one just before the anchor. Drafts have neither start nor size."""
-    campaign_id = FIRST_CAMPAIGN + number
-    created = milliseconds(days_after(anchor, 7 * (number - CAMPAIGNS)))
-    row: Row = {
-        "id": campaign_id,
-        "name": f"Campaign {number} 🚀" if number % 10 == 0 else f"Campaign {number}",
-        "type": "Triggered" if number % 3 == 2 else "Blast",
-        "campaignState": "Recurring" if campaign_id == RECURRING else _STATES[number % len(_STATES)],
-        "messageMedium": MEDIA[number % len(MEDIA)],
-        "createdAt": created,
-        "updatedAt": created + 42_900_545,
-        "createdByUserId": AUTHOR,
-        "templateId": FIRST_TEMPLATE + number,
-        "labels": ["spring", "vip"] if number % 5 == 0 else [],
-    }
-    if row["campaignState"] != "Draft":
-        row |= {
-            "startAt": created + 42_900_544,
-            "endedAt": created + 42_915_336,
-            "sendSize": 100 + 37 * number,
-        }
-    if row["type"] == "Blast":
-        row |= {"listIds": [949815], "suppressionListIds": [949817], "updatedByUserId": AUTHOR}
-    else:
-        row |= {"workflowId": FIRST_JOURNEY + number % JOURNEYS}
-    return row | ({"recurringCampaignId": RECURRING} if campaign_id in (RECURRING + 8, RECURRING + 16) else {})
+def _campaign(number: int, at: float) -> Row:
+    """Drafts have neither start nor size; a blast goes to a list, and a journey sends what is triggered."""
+    campaign_id, triggered = FIRST_CAMPAIGN + number, number % 3 == 2
+    state = "Recurring" if campaign_id == RECURRING else _STATES[number % len(_STATES)]
+    started = None if state == "Draft" else milliseconds(at) + 42_900_544
+    kind = {"type": "Triggered" if triggered else "Blast", "messageMedium": MEDIA[number % len(MEDIA)]}
+    journey = {"workflowId": FIRST_JOURNEY + number % JOURNEYS if triggered else None, "listIds": [949815]}
+    sent = {"campaignState": state, "startAt": started, "sendSize": started and 100 + 37 * number}
+    made = {"name": f"Campaign {number} 🚀", "templateId": FIRST_TEMPLATE + number}
+    recurring = {"recurringCampaignId": RECURRING if campaign_id in (RECURRING + 8, RECURRING + 16) else None}
+    return _made("campaigns", number, at, FIRST_CAMPAIGN, **kind, **journey, **sent, **made, **recurring)
 
 
 def templates(anchor: date) -> list[Row]:
     """One for each campaign; all types occur with all media."""
-    return [_template(number, anchor) for number in range(CAMPAIGNS)]
+    return [_template(number, days_after(anchor, 7 * (number - CAMPAIGNS))) for number in range(CAMPAIGNS)]
 
 
-def _template(number: int, anchor: date) -> Row:
-    created = milliseconds(days_after(anchor, 7 * (number - CAMPAIGNS)))
-    row: Row = {
-        "templateId": FIRST_TEMPLATE + number,
-        "createdAt": created,
-        "updatedAt": created + 3_600_000 * (number % 4),
-        "name": f"Template {number}",
-        "creatorUserId": AUTHOR,
-        "messageTypeId": FIRST_MESSAGE_TYPE + number % len(MEDIA),
-        "templateType": TEMPLATE_TYPES[number // len(MEDIA) % len(TEMPLATE_TYPES)],
-        "messageMedium": MEDIA[number % len(MEDIA)],
-    }
-    row |= {} if row["templateType"] == "Base" else {"campaignId": FIRST_CAMPAIGN + number}
-    return row | ({"clientTemplateId": f"tpl-{number}"} if number % 6 == 0 else {})
+def _template(number: int, at: float) -> Row:
+    place = number % len(MEDIA)
+    kind = TEMPLATE_TYPES[number // len(MEDIA) % len(TEMPLATE_TYPES)]
+    ids = {"templateId": FIRST_TEMPLATE + number, "messageTypeId": FIRST_MESSAGE_TYPE + place}
+    return _made("templates", number, at, **ids, templateType=kind, messageMedium=MEDIA[place])
 
 
 def journeys(anchor: date) -> list[Row]:
     """Every seventh is archived, every fifth holds an unpublished draft."""
-    return [_journey(number, anchor) for number in range(JOURNEYS)]
+    return [_journey(number, days_after(anchor, 10 * (number - JOURNEYS))) for number in range(JOURNEYS)]
 
 
-def _journey(number: int, anchor: date) -> Row:
-    created = milliseconds(days_after(anchor, 10 * (number - JOURNEYS)))
-    stamps = {"createdAt": created, "updatedAt": created + 40_000_000, "creatorUserId": AUTHOR}
-    row: Row = {
-        "id": FIRST_JOURNEY + number,
-        "name": f"Journey {number}",
-        "description": "",
-        "enabled": number % 3 != 0,
-        "isArchived": number % 7 == 6,
-        "journeyType": "Published",
-        "lifetimeLimit": 1,
-        "simultaneousLimit": 1,
-        "startTileId": 31 + number,
-        "triggerEventNames": ["signup"] if number % 2 == 0 else [],
-        **stamps,
-    }
-    return row | ({"draft": {"id": 900 + number, "name": f"Draft {number}", **stamps}} if number % 5 == 0 else {})
+def _journey(number: int, at: float) -> Row:
+    own = {"name": f"Journey {number}", "enabled": number % 3 != 0, "isArchived": number % 7 == 6}
+    draft = {"draft": {"id": 900 + number, "createdAt": milliseconds(at)}} if number % 5 == 0 else {}
+    return _made("journeys", number, at, FIRST_JOURNEY, **own, **draft)
 
 
 def experiments(anchor: date) -> list[Row]:
-    return [_experiment(number, anchor) for number in range(EXPERIMENTS)]
+    """On e-mail campaigns; the newest has not finished."""
+    first = days_after(anchor, -14 * EXPERIMENTS) + 36000
+    return [_experiment(number, first + 14 * DAY * number) for number in range(EXPERIMENTS)]
 
 
-def _experiment(number: int, anchor: date) -> Row:
-    """Experiments on e-mail campaigns; the newest has not finished."""
-    started = days_after(anchor, 14 * (number - EXPERIMENTS)) + 36000
+def _experiment(number: int, at: float) -> Row:
     running = number == EXPERIMENTS - 1
-    return {
-        "id": FIRST_EXPERIMENT + number,
-        "name": f"Subject test {number}",
-        "status": "running" if running else "finished",
-        "channelType": "email",
-        "author": AUTHOR,
-        "startDate": iso(started),
-        "finishDate": None if running else iso(started + 7 * 86400),
-    }
+    status = {"status": "running" if running else "finished", "finishDate": None if running else iso(at + 7 * 86400)}
+    names = {"name": f"Subject test {number}", "channelType": "email", "author": AUTHOR}
+    return {"id": FIRST_EXPERIMENT + number, "startDate": iso(at), **names, **status}
 
 
 def experiment_metrics(anchor: date) -> list[dict[str, str]]:
@@ -180,6 +134,8 @@ def experiment_metrics(anchor: date) -> list[dict[str, str]]:
 def _variant(experiment: Row, number: int, variant: int, name: str) -> dict[str, str]:
     ids = ids_of("Email", number)
     return {
+        **{name: str(number) for name in EXPERIMENT_COLUMNS if name.startswith(("Total", "Unique"))},
+        **{name: "0.25" for name in EXPERIMENT_COLUMNS if name.endswith("Rate")},
         "Campaign ID": str(ids["campaignId"]),
         "Experiment ID": str(experiment["id"]),
         "Template ID": str(ids["templateId"] + 100_000 * variant),
@@ -191,17 +147,28 @@ def _variant(experiment: Row, number: int, variant: int, name: str) -> dict[str,
         "Subject": f'Save {number + variant}%, "today" only',
         "Improvement": "N/A" if variant == 0 else f"{number / 10:.1f}",
         "Confidence": "N/A" if variant == 0 else "NaN",
-        "Total Email Sends": str(600 + number),
-        "Email Delivery Rate": "0.99",
-        "Total Emails Delivered": str(594 + number),
-        "Total Email Opens": str(200 + number),
-        "Unique Email Opens Or Clicks": str(150 + number),
-        "Email Open Rate": "0.25",
-        "Total Emails Clicked": str(40 + number),
-        "Unique Email Clicks": str(30 + number),
-        "Clicks / Opens": "0.2",
-        "Email Click Rate": "0.05",
-        "Revenue": "0.0",
-        "Total Purchases": "0",
-        "Unique Purchases": "0",
     }
+
+
+def metadata(anchor: date) -> dict[str, list[Row]]:
+    """A table of several pages, one of a single page, and an empty one."""
+    about = {"size": 25, "lastModified": milliseconds(days_after(anchor, -90))}
+    stores = [{"key": f"store{number:02}", **about, "value": {"city": "Lyon"}} for number in range(25)]
+    return {"stores": stores, "rates": [{"key": "EUR", **about, "value": {"usd": 1.08, "note": None}}], "unused": []}
+
+
+def catalogs(anchor: date) -> dict[str, list[Row]]:
+    """Eleven catalogs, one more than a page holds; the first has items for several pages."""
+    small = {f"season{number:02}": [_product(number, anchor)] for number in range(10)}
+    return {"products": [_product(number, anchor) for number in range(23)], **small}
+
+
+def _product(number: int, anchor: date) -> Row:
+    value = {"name": f"Mug {number}", "stock": {"lyon": number}, "id": f"own-id-{number}", "color.name": "bleu ciel"}
+    modified = milliseconds(days_after(anchor, -number - 1))
+    return {"itemId": f"sku-{number}", "lastModified": modified, "size": 100 + number, "value": value}
+
+
+def hashes(prefix: str, count: int) -> list[str]:
+    """SHA-256 of as many invented identifiers."""
+    return [sha256(f"{prefix}{number}@example.com".encode()).hexdigest() for number in range(count)]
