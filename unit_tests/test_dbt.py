@@ -141,7 +141,7 @@ def loaded(discovered: Sync, tmp_path_factory: pytest.TempPathFactory) -> Loaded
                 "courier": {"api_key": sandbox.courier.api_key, "api_url": address},
                 "budget_share": 1000,
             }
-            sandbox.iterable.add_user(changed | {"profileUpdatedAt": "2026-03-01 09:00:00 +00:00"})
+            sandbox.iterable.add_events("user", [changed | {"profileUpdatedAt": "2026-03-01 09:00:00 +00:00"}])
             first = run(folder, "read", config, catalog)
             clock.advance(2 * DAY)
             moved = {
@@ -151,7 +151,7 @@ def loaded(discovered: Sync, tmp_path_factory: pytest.TempPathFactory) -> Loaded
                 "unsubscribedMessageTypeIds": [47257, 47258],
                 "profileUpdatedAt": "2026-03-16 09:00:00 +00:00",
             }
-            sandbox.iterable.add_user(changed | moved)
+            sandbox.iterable.add_events("user", [changed | moved])
             second = run(folder, "read", config, catalog, first.final_state)
     assert not first.errors
     assert not second.errors

@@ -26,7 +26,7 @@ FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in FILES}
 PEER = json.loads((ROOT / "unit_tests" / "data" / "airbyte_source_iterable.json").read_text(encoding="utf-8"))
 FOLDERS = ("benchmarks", "destinations", "messaging_sync", "sandbox", "scripts", "unit_tests")
-PYTHON_FILE = re.compile(r"`([\w/]+\.py)`")
+PYTHON_FILE = re.compile(r"`((?!build/)[\w/]+\.py)`")  # what make writes there need not be there
 FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 
 

@@ -241,7 +241,7 @@ def funnels(loaded: Loaded) -> list[tuple[Any, ...]]:
 
 def funnels_of_courier(loaded: Loaded) -> list[tuple[Any, ...]]:
     workspace, now = loaded.sandbox.courier, NOW.timestamp() * 1000
-    names = {row["id"]: row.get("name") or row.get("title") or row["id"] for row in workspace.notifications}
+    names = {row["id"]: row.get("name") or row.get("title") or row["id"] for row in workspace.held("notifications")}
     counts: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for message in workspace.messages:
         moments = [message.get(step) for step in ("sent", "delivered", "opened", "clicked")]
