@@ -34,9 +34,19 @@ def config_error(message: str) -> AirbyteTracedException:
 
 
 def read_json(path: str, kind: str) -> Any:
-    """Return what a JSON file holds; a config_error never quotes it, since it may hold a key."""
+    """Return what a JSON file holds: a value, or a list of those on its lines.
+
+    Errors: config_error, which never quotes the file, since it may hold a key.
+    """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError:
+            first, *others = text.strip().split("\n")
+            if not others or not first.endswith("}"):
+                raise
+            return [json.loads(line) for line in (first, *others)]
     except FileNotFoundError as error:
         raise config_error(f"The {kind} file {path} does not exist.") from error
     except OSError as error:

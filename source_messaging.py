@@ -81,7 +81,7 @@ class SourceMessaging(ConcurrentDeclarativeSource):
 
     @classmethod
     def read_state(cls, state_path: str) -> list[AirbyteStateMessage]:
-        """Return the states a sync emitted last, also those of older connectors: `{"users": {"createdAt": "…"}}`."""
+        """Return the states in a file: a list, the output of a sync, or `{"users": {"createdAt": "…"}}` as of old."""
         if state_path and not Path(state_path).exists():
             raise config_error(f"The state file {state_path} does not exist: for a first sync, leave out --state.")
         content = (read_json(state_path, "state") if state_path else None) or []
@@ -90,16 +90,18 @@ class SourceMessaging(ConcurrentDeclarativeSource):
                 {"type": "STREAM", "stream": {"stream_descriptor": {"name": name}, "stream_state": state}}
                 for name, state in content.items()
             ]
+        entries = content if isinstance(content, list) else [content]
+        messages = [entry["state"] for entry in entries if isinstance(entry, dict) and entry.get("type") == "STATE"]
         try:
-            states = [AirbyteStateMessageSerializer.load(entry) for entry in content]
+            states = [AirbyteStateMessageSerializer.load(entry) for entry in messages or entries]
             if all(state.stream or state.global_ or state.data for state in states):
                 return states
         except Exception:  # noqa: BLE001, S110 - the serializer documents no error type
             pass
         raise config_error(
-            f"The state file {state_path} is not a list of states, which look like "
+            f"The state file {state_path} holds no states, which look like "
             '[{"type": "STREAM", "stream": {"stream_descriptor": {"name": "users"}, "stream_state": '
-            '{"profileUpdatedAt": "2026-03-24T11:55:00+00:00"}}}].'
+            '{"profileUpdatedAt": "2026-03-24T11:55:00+00:00"}}}]; the output of a sync will do, too.'
         )
 
 

@@ -200,7 +200,7 @@ def test_a_config_that_cannot_be_read_is_one_sentence(
         *(
             (
                 ["--catalog", "catalog.json", "--state", name],
-                f"The state file {name} is not a list of states, which look like [{{",
+                f"The state file {name} holds no states, which look like [{{",
             )
             for name in ("state-without-streams.json", "empty-state.json", "texts.json")
         ),
@@ -382,30 +382,27 @@ def test_a_stream_that_is_not_offered_fails_and_the_others_are_read(
     assert ran.exit_code == 1
 
 
+SAVED = {"createdAt": "2026-03-24T11:55:00+00:00"}
+STATE = {"type": "STREAM", "stream": {"stream_descriptor": {"name": "email_send"}, "stream_state": SAVED}}
+
+
 @pytest.mark.parametrize(
-    "saved",
+    "content",
     [
-        {"email_send": {"createdAt": "2026-03-24T11:55:00+00:00"}},
-        [
-            {
-                "type": "STREAM",
-                "stream": {
-                    "stream_descriptor": {"name": "email_send"},
-                    "stream_state": {"createdAt": "2026-03-24T11:55:00+00:00"},
-                },
-            }
-        ],
+        json.dumps([STATE]).replace(", ", "\n, "),
+        json.dumps({"email_send": SAVED}),
+        '{"type": "LOG", "log": {}}\n' + json.dumps({"type": "STATE", "state": STATE}) + "\n",
     ],
-    ids=["as older connectors saved it", "as states are emitted"],
+    ids=["a list of states", "what older connectors saved", "the output of a sync"],
 )
-def test_a_state_is_read_in_the_form_that_older_connectors_saved_too(files: Path, saved: Any) -> None:
-    (files / "state.json").write_text(json.dumps(saved), encoding="utf-8")
+def test_a_state_is_read_in_each_form_in_which_it_is_found(files: Path, content: str) -> None:
+    (files / "state.json").write_text(content, encoding="utf-8")
 
     (state,) = runner.SourceMessaging.read_state(str(files / "state.json"))
 
     assert state.stream
     assert state.stream.stream_descriptor.name == "email_send"
-    assert vars(state.stream.stream_state) == {"createdAt": "2026-03-24T11:55:00+00:00"}
+    assert vars(state.stream.stream_state) == SAVED
 
 
 # ---------------------------------------------------------------------------------------------------------- processes
