@@ -212,6 +212,8 @@ def main() -> None:
     """The console script."""
     arguments = parse_arguments(sys.argv[1:])
     gc.set_threshold(GARBAGE_AFTER)
+    # More workers than connections that are kept open is no fault: those beyond them open their own.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     # The framework keeps copies of replies in a folder that it names there; no other folder is removed.
     os.environ.pop(ENV_REQUEST_CACHE_PATH, None)
     run_to_the_end(lambda: run(arguments), lambda: shutil.rmtree(os.environ.get(ENV_REQUEST_CACHE_PATH, ""), True))

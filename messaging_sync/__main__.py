@@ -104,8 +104,10 @@ def _sync(job: Job, source: Source, console: Console, folder: str) -> tuple[dict
         done = sum(result.seconds is not None for result in results.values())
         records = sum(result.records for result in results.values())
         left = estimate.minutes(results)
-        minutes = f", about {left} minutes left" if left > 1 else ""
-        return f"{done} of {len(results)} streams read, {records:,} records{minutes}"
+        minutes = f"about {left} minutes left" if left > 1 else ""
+        return " | ".join(
+            filter(None, (f"{done} of {len(results)} streams, {records:,} records", minutes, source.latest))
+        )
 
     segments: queue.Queue[Segment | None] = queue.Queue(MOST_SEGMENTS)
     reading = threading.Thread(target=source.read, args=(streams, states, results, segments, progress), daemon=True)

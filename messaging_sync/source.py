@@ -119,6 +119,7 @@ class Source:
         self._process: subprocess.Popen[bytes] | None = None
         self._said: set[str] = set()  # warnings, of which one is enough
         self.stopped = False
+        self.latest = ""  # what it last said of its progress
         self.error: str | None = None
 
     def check(self) -> None:
@@ -204,15 +205,13 @@ class Source:
     def _heard(self, message: Json) -> bool:
         """Passes a log line on to the console, and keeps an error of the whole run; True if it was either."""
         if message["type"] == "LOG":
-            level, text = message["log"].get("level", "INFO"), str(message["log"].get("message", "")).strip()
-            line = (text.splitlines() or [""])[0]
-            if (
-                level not in {"DEBUG", "TRACE"}
-                and line not in self._said
-                and not (level == "INFO" and ROUTINE.match(line))
-            ):
+            level = message["log"].get("level", "INFO")
+            line = (str(message["log"].get("message", "")).strip().splitlines() or [""])[0]
+            if level == "INFO" and not ROUTINE.match(line):
+                self.latest = line
+            elif level in {"WARN", "ERROR", "FATAL"} and line not in self._said:
                 self._said.add(line)
-                self._console.say(f"  {line}" if level == "INFO" else f"  {level.lower()}: {line}")
+                self._console.say(f"  {level.lower()}: {line}")
             return True
         error = message.get("trace", {}).get("error")
         if error and not (error.get("stream_descriptor") or {}).get("name"):

@@ -3,6 +3,7 @@
 The source is one that follows a script, so that the promises hold for any.
 """
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import duckdb
 import pytest
 
 from components import WindowPace
+from messaging_sync.console import Console
 from messaging_sync.estimate import FIRST_WINDOW, LONGEST_WINDOW, is_export
 from messaging_sync.source import Stream
 from scripts import streams
@@ -340,14 +342,14 @@ def test_a_source_that_cannot_connect_is_told_in_its_own_words(check: list[Any],
     assert sync.said.splitlines()[-1].startswith(said)
 
 
-def test_warnings_are_shown_once_and_the_frameworks_routine_never(sync: Sync) -> None:
+def test_a_warning_is_a_line_once_and_the_routine_none(sync: Sync) -> None:
     sync.source.offers(in_full("lists"))
-    routine = [log("INFO", text) for text in ("Starting syncing", "Marking stream lists as STARTED")]
+    routine = [log("INFO", text) for text in ("Starting syncing", "lists: 1 left out so far.")]
 
     assert sync(*routine, log("WARN", "slow\nTraceback"), log("WARN", "slow"), became("lists", "COMPLETE")) == 0
 
     assert sync.said.count("slow") == 1
-    assert [word for word in ("syncing", "STARTED", "Traceback") if word in sync.said] == []
+    assert [word for word in ("syncing", "left out", "Traceback") if word in sync.said] == []
 
 
 @pytest.mark.parametrize(
@@ -421,3 +423,20 @@ def test_the_estimate_takes_the_exports_of_events_for_what_they_are(discovered: 
     offered = [Stream(definition) for definition in discovered.of_type("CATALOG")[0]["streams"]]
     assert {stream.name for stream in offered if is_export(stream)} == exports
     assert (FIRST_WINDOW.days, LONGEST_WINDOW) == (30, WindowPace.LONGEST)
+
+
+def test_progress_stays_in_one_line_of_a_terminal_that_other_lines_replace(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setattr("messaging_sync.console.time.monotonic", iter([100.0, 101.0, 101.1, 103.0]).__next__)
+    console = Console(out := Terminal())
+
+    console.progress(lambda: "first")
+    console.progress(lambda: "not yet due")
+    console.progress(lambda: "a text of more than a line")
+    console.say("done")
+
+    assert out.getvalue() == "     1 s  first\r\x1b[2K     3 s  a text of\r\x1b[2Kdone\n"
