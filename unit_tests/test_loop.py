@@ -6,13 +6,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import pytest
 
 from messaging_sync.source import SyncError
-from scripts import loop, pipes
-from scripts.pipes import Command, Pipe
+from scripts import loop
 
 MESSAGE = r"1-[0-9a-f]{8}-[0-9a-f]{24}"
 LOGGED = "Segment-TrackEvent:Order Completed"
@@ -59,36 +58,26 @@ def test_an_event_goes_round_and_a_second_read_repeats_none(tmp_path: Path) -> N
     assert (ended, said) == (0, SAID.format(tmp_path))
 
 
-def command(program: str, folder: Path, config: object) -> Command:
-    (folder / "config.json").write_text(json.dumps(config))
-    (folder / "catalog.json").write_text(json.dumps({"streams": []}))
-    options = (("--config", folder / "config.json"), ("--catalog", folder / "catalog.json"))
-    return Command(program, "write", options)
-
-
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Modules to be programs of a pipe, in a folder from which they are started."""
-    monkeypatch.setattr(pipes, "ROOT", tmp_path)
-    monkeypatch.setattr(pipes, "PROGRAMS", {name: name for name in ("endless", "first", "fails", "broken")})
-    (tmp_path / "endless.py").write_text("while True: print('{}')")
-    (tmp_path / "first.py").write_text("print(input())")
+    """Programs of a pipe, in the folder of the installed ones."""
+    monkeypatch.setattr(loop, "BIN", tmp_path)
     error = {"type": "TRACE", "trace": {"type": "ERROR", "error": {"message": "The key is wrong."}}}
-    (tmp_path / "fails.py").write_text(f"print('''{json.dumps(error)}''')\nraise SystemExit(2)")
-    (tmp_path / "broken.py").write_text("print('no message')\nraise SystemExit('no reason')")
+    for name, code in {
+        "endless": "while True: print('{}')",
+        "first": "print(input())",
+        "fails": f"print('{json.dumps(error)}')\nraise SystemExit(2)",
+        "broken": "print('no message')\nraise SystemExit('no reason')",
+    }.items():
+        (tmp_path / name).write_text(f"#!{sys.executable}\n{code}\n")
+        (tmp_path / name).chmod(0o755)
     return tmp_path
-
-
-def test_a_pipe_reads_as_a_shell_would_have_it(tmp_path: Path) -> None:
-    first = Command("source-messaging", "read", (("--config", Path("a b.json")),))
-    pipe = Pipe([first, Command("destination-courier", "write", ())], Path("in.jsonl"))
-    assert str(pipe) == "source-messaging read --config 'a b.json' | destination-courier write < in.jsonl"
 
 
 def test_a_program_reads_what_the_one_before_it_prints(programs: Path) -> None:
     (programs / "in.jsonl").write_text('{"type": "STATE"}\nno message\n[1]\n')
-    chain = [Command("first", "", ()), Command("first", "", ())]
-    assert Pipe(chain, programs / "in.jsonl").messages(programs / "log") == [{"type": "STATE"}]
+
+    assert loop.pipe([["first"], ["first"]], programs / "log", programs / "in.jsonl") == [{"type": "STATE"}]
 
 
 @pytest.mark.parametrize(
@@ -100,38 +89,30 @@ def test_a_program_reads_what_the_one_before_it_prints(programs: Path) -> None:
 )
 def test_a_program_that_fails_is_named_with_its_reason(programs: Path, program: str, sentence: str) -> None:
     with pytest.raises(SyncError) as caught:
-        Pipe([Command(program, "", ())]).messages(programs / "log")
+        loop.pipe([[program]], programs / "log")
     assert str(caught.value) == sentence.format(programs)
 
 
 def test_a_program_notices_that_its_reader_has_ended(programs: Path) -> None:
     with pytest.raises(SyncError, match=r"^endless ended with exit code 1: see "):
-        Pipe([Command("endless", "", ()), Command("first", "", ())]).messages(programs / "log")
+        loop.pipe([["endless"], ["first"]], programs / "log")
     assert "BrokenPipeError" in (programs / "log").read_text()
 
 
 def test_no_program_outlives_its_pipe(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[subprocess.Popen[bytes]] = []
-    start = pipes._started
+    start = subprocess.Popen
 
-    def starting(command: Command, feed: IO[bytes] | None, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    def starting(*words: Any, **options: Any) -> subprocess.Popen[bytes]:
         if started:
             raise KeyboardInterrupt
-        started.append(start(command, feed, errors))
+        started.append(start(*words, **options))
         return started[0]
 
-    monkeypatch.setattr(pipes, "_started", starting)
+    monkeypatch.setattr("scripts.loop.subprocess.Popen", starting)
     with pytest.raises(KeyboardInterrupt):
-        Pipe([Command("endless", "", ()), Command("first", "", ())]).messages(programs / "log")
+        loop.pipe([["endless"], ["first"]], programs / "log")
     assert started[0].returncode is not None
-
-
-def test_the_programs_are_those_that_are_installed() -> None:
-    declared = (pipes.ROOT / "pyproject.toml").read_text().partition("[project.scripts]")[2].partition("\n\n")[0]
-    modules = {name: f'{name} = "{module}:main"' for name, module in pipes.PROGRAMS.items()}
-    assert sorted(declared.split("\n")[1:]) == sorted(
-        [*modules.values(), 'messaging-sync = "messaging_sync.__main__:main"']
-    )
 
 
 def test_a_sandbox_that_does_not_start_ends_the_loop_in_one_sentence(
