@@ -77,8 +77,9 @@ class Table:
         return {**typed, ID: {"data_type": "text"}, ROW: {"data_type": "bigint", "dedup_sort": "desc"}}
 
     def _table(self, rows: Sequence[Json], count: Iterator[int]) -> pa.Table:
-        for name in dict.fromkeys(name for row in rows for name in row):
-            if name not in self._names:
+        known = self._names.keys()
+        for name in [name for row in rows if not row.keys() <= known for name in row]:
+            if name not in known:
                 self._add(name, "json")
         columns: dict[str, pa.Array] = {}
         for name, column in self._names.items():

@@ -22,6 +22,8 @@ import orjson
 from messaging_sync.console import Console
 
 COMMAND: Final = (sys.executable, "-m", "source_messaging")
+# A row, as the framework spells it; it is parsed once, when it is loaded.
+RECORD: Final = re.compile(rb'\{"type": ?"RECORD", ?"record": ?\{"stream": ?"(\w+)"')
 # Bytes of a stream's rows that are kept in memory; more go to a file without a name, which a kill removes as well.
 SPOOLED_BYTES: Final = 1 << 20
 # orjson reads an integer of so many digits as a float. To find one, this takes a third of the time a pattern takes.
@@ -124,7 +126,7 @@ class Source:
 
     def check(self) -> None:
         """Raises SyncError with the source's own words if it cannot connect."""
-        for message, _ in self._messages("check"):
+        for message in filter(None, map(self._message, self._lines("check"))):
             if message["type"] == "CONNECTION_STATUS":
                 status = message["connectionStatus"]
                 if status["status"] != "SUCCEEDED":
@@ -134,7 +136,7 @@ class Source:
 
     def streams(self) -> list[Stream]:
         """What the source offers."""
-        for message, _ in self._messages("discover"):
+        for message in filter(None, map(self._message, self._lines("discover"))):
             if message["type"] == "CATALOG":
                 return [Stream(definition) for definition in message["catalog"]["streams"]]
         raise SyncError(self.error or self._last_words())
@@ -154,8 +156,12 @@ class Source:
                 catalog, state = Path(folder, "catalog.json"), Path(folder, "state.json")
                 catalog.write_text(json.dumps({"streams": [stream.configured() for stream in streams]}))
                 state.write_text(json.dumps(states))
-                for message, line in self._messages("read", "--catalog", str(catalog), "--state", str(state)):
-                    sorter.take(message, line)
+                for line in self._lines("read", "--catalog", str(catalog), "--state", str(state)):
+                    found = RECORD.match(line) if line.endswith(b"}\n") else None
+                    if found:
+                        sorter.add(found[1].decode(), line)
+                    elif message := self._message(line):
+                        sorter.take(message, line)
                     self._console.progress(progress)
             sorter.end(self.error or (self._last_words() if self._exit_code else None), stopped=self.stopped)
         except SyncError as error:
@@ -177,8 +183,8 @@ class Source:
         if self._process:
             self._process.kill()
 
-    def _messages(self, action: str, *options: str) -> Iterator[tuple[Json, bytes]]:
-        """Yields each message with its line."""
+    def _lines(self, action: str, *options: str) -> Iterator[bytes]:
+        """Yields what an action prints, line by line."""
         command = [*self._command, action, "--config", str(self._config), *options]
         with tempfile.TemporaryFile() as errors:
             try:
@@ -191,10 +197,7 @@ class Source:
             with process:
                 self._process = process
                 try:
-                    for line in process.stdout or ():
-                        message = parse(line)
-                        if isinstance(message, dict) and "type" in message and not self._heard(message):
-                            yield message, line
+                    yield from process.stdout or ()
                 finally:
                     if process.poll() is None:
                         process.terminate()
@@ -202,22 +205,25 @@ class Source:
             self._exit_code = process.returncode
             self._errors = errors.read().decode("utf-8", "replace").strip().splitlines()
 
-    def _heard(self, message: Json) -> bool:
-        """Passes a log line on to the console, and keeps an error of the whole run; True if it was either."""
+    def _message(self, line: bytes) -> Json | None:
+        """Return the message of a line; None for a log, which goes to the console, and for a stray print."""
+        message = parse(line)
+        if not isinstance(message, dict) or "type" not in message:
+            return None
         if message["type"] == "LOG":
             level = message["log"].get("level", "INFO")
-            line = (str(message["log"].get("message", "")).strip().splitlines() or [""])[0]
-            if level == "INFO" and not ROUTINE.match(line):
-                self.latest = line
-            elif level in {"WARN", "ERROR", "FATAL"} and line not in self._said:
-                self._said.add(line)
-                self._console.say(f"  {level.lower()}: {line}")
-            return True
+            text = (str(message["log"].get("message", "")).strip().splitlines() or [""])[0]
+            if level == "INFO" and not ROUTINE.match(text):
+                self.latest = text
+            elif level in {"WARN", "ERROR", "FATAL"} and text not in self._said:
+                self._said.add(text)
+                self._console.say(f"  {level.lower()}: {text}")
+            return None
         error = message.get("trace", {}).get("error")
         if error and not (error.get("stream_descriptor") or {}).get("name"):
             self.error = _reason(error)
-            return True
-        return False
+            return None
+        return message
 
     def _last_words(self) -> str:
         """Why the last action ended that gave no error message."""
@@ -233,13 +239,17 @@ class _Sorter:
         self._results = results
         self._segments = segments
 
+    def add(self, stream: str, line: bytes) -> None:
+        """Keeps a row, as the line that holds it."""
+        segment = self._open[stream]
+        segment.lines.write(line.rstrip() + b"\n")
+        segment.rows += 1
+        self._results[stream].records += 1
+
     def take(self, message: Json, line: bytes) -> None:
         match message["type"]:
             case "RECORD":
-                segment = self._open[message["record"]["stream"]]
-                segment.lines.write(line.rstrip() + b"\n")
-                segment.rows += 1
-                self._results[segment.stream.name].records += 1
+                self.add(message["record"]["stream"], line)
             case "STATE":
                 self._take_state(message["state"])
             case "TRACE":

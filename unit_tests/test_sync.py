@@ -5,6 +5,7 @@ The source is one that follows a script, so that the promises hold for any.
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -362,9 +363,10 @@ def test_a_warning_is_a_line_once_and_the_routine_none(sync: Sync) -> None:
         ({"budget_share": 1000}, None, None),
     ],
 )
-def test_a_first_sync_says_how_long_iterables_budget_makes_it(
-    config: Message, given: str | None, said: str | None, sync: Sync
+def test_a_first_sync_says_how_long_iterables_budget_makes_it_and_what_is_left(
+    config: Message, given: str | None, said: str | None, sync: Sync, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("messaging_sync.console.PLAIN_INTERVAL", 0.0)
     names = [f"export_{number}" for number in range(34)]
     sync.source.offers(*(incremental(name) | {"source_defined_primary_key": [["event_id"]]} for name in names))
     sync.source.config.write_text(json.dumps({"start_date": "2023-03-16T00:00:00Z"} | config))
@@ -373,7 +375,10 @@ def test_a_first_sync_says_how_long_iterables_budget_makes_it(
 
     assert sync(*(became(name, "COMPLETE") for name in names)) == 0
 
-    assert [line for line in sync.said.splitlines() if "minute" in line] == ([said] if said else [])
+    assert [line for line in sync.said.splitlines() if line.startswith("About")] == ([said] if said else [])
+    left = re.findall(r"(\d+) of 34 streams, 0 records(?: \| about (\d+) minutes left)?$", sync.said, re.MULTILINE)
+    assert [count for count, _ in left] == [str(number) for number in range(1, 35)]
+    assert left[-2] == ("33", "4" if config.get("budget_share") == 0.5 else "2" if said else "")
 
 
 def older_file(folder: Path) -> str:
