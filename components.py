@@ -1,105 +1,103 @@
 """Python hooks of the source: what the manifest has no word for.
 
-| class                 | manifest key         | reason                                                            |
-|-----------------------|----------------------|-------------------------------------------------------------------|
-| StateInstant          | state_migrations     | saved states spell an instant in many ways                        |
-| HostBoundKey          | authenticator        | a redirect to another host does not get the key                   |
-| VendorErrorHandler    | error_handler        | vendors' words without address or body; no call for wrong configs |
-| SkippingErrorHandler  | error_handler        | an item that cannot be had is left out, with a warning            |
-| ExportErrorHandler    | error_handler        | a request that breaks off asks for a shorter window               |
-| CappedBackoff         | backoff_strategies   | a cap, and HTTP dates in Retry-After                              |
-| ExportWindowRetriever | retriever            | windows sized by the last one, all or nothing; state at their end |
-| InTurnRetriever       | retriever            | children with a scarce budget wait in one thread, not in all      |
-| NewestFirstRetriever  | retriever            | the cursor hashes the slice of every record it is shown           |
-| PartitionFields       | transformations      | what a record was asked for with, without a template per row      |
-| InstantCopies         | transformations      | epoch milliseconds as timestamps, without a template per row      |
-| ChangedSince          | record_filter        | edits of what the API selects by creation only                    |
-| JsonLines             | extractor            | lines that are not JSON are counted and bounded                   |
-| NextWindowsRows       | record_filter        | instants in any spelling, without a template per row              |
-| EventKey, UserKey     | transformations      | a key that is the same whenever a row is read                     |
-| TextLines             | extractor            | nothing is emitted of a reply that breaks off                     |
-| ListMember            | transformations      | an e-mail address or a user id, by the line's form                |
-| NumberedRows          | extractor            | rows without an id are told apart by their place                  |
-| WithoutCredentials    | transformations      | device and access tokens stay out, however deep                   |
-| NamedValues           | extractor            | mappings and bare values as records                               |
-| MetricsCsv            | extractor            | columns that differ from reply to reply, numbers as numbers       |
-| SchemaColumns         | schema_normalization | every value fits its column; all else goes into `data`            |
+| class | why not YAML |
+|---|---|
+| SchemaColumnsNormalization | the stock one moves no keys and reads no timestamps |
+| JsonLinesExtractor | the stock decoder drops a line that it cannot parse |
+| ListMemberExtractor | the stock decoder has emitted half of a reply that breaks off |
+| MetricsCsvExtractor | the stock decoder yields texts, under names that it must know |
+| FirstPathExtractor | the stock ones take texts for records and know no place |
+| WindowBoundaryFilter | a template per row costs ten times the parsing |
+| RecordKeyTransformation | the hash filter takes no object |
+| PartitionFieldsTransformation | a template per row again, and members come by the million |
+| RedactionTransformation | RemoveFields needs to be told each path |
+| UniquePartitionRouter | the stock one repeats a value for each parent that holds it |
+| TimestampStateMigration | a state in an unknown format ends the whole connector |
+| VendorAuthenticator | the stock one gives a redirect the key; the specification takes no component of ours |
+| VendorErrorHandler | filters drain streamed replies; addresses and bodies are logged |
+| CappedBackoffStrategy | the stock exponential has no cap |
+| EndingCursorPaginationStrategy | the stock one loops on a page that names itself as the next |
+| AdaptiveWindowRetriever | steps are fixed; states come from rows, which unsorted exports lack |
+| SequentialPartitionRetriever | each partition holds a worker; the first failure hides the rest |
 
-The order of the file follows the data: instants, configuration, state, transport, windows, export jobs, children, rows,
-columns.
+The file follows the data: each section uses only what stands above it. A field `name` is the stream's, since the
+framework hands every component the parameters of its stream.
 """
 
 import csv
-import errno
 import functools
 import io
 import itertools
 import json
 import logging
 import math
-import os
+import operator
 import re
-import signal
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from hashlib import blake2b
+from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 from urllib.parse import urljoin, urlsplit
-from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import orjson
 import requests
-from airbyte_cdk.models import FailureType
-from airbyte_cdk.sources.declarative.auth.declarative_authenticator import DeclarativeAuthenticator
-from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordExtractor
-from airbyte_cdk.sources.declarative.extractors.record_filter import RecordFilter
-from airbyte_cdk.sources.declarative.extractors.type_transformer import TypeTransformer
-from airbyte_cdk.sources.declarative.migrations.state_migration import StateMigration
-from airbyte_cdk.sources.declarative.partition_routers.partition_router import PartitionRouter
-from airbyte_cdk.sources.declarative.requesters.error_handlers.default_error_handler import DefaultErrorHandler
-from airbyte_cdk.sources.declarative.requesters.requester import Requester
-from airbyte_cdk.sources.declarative.retrievers.simple_retriever import SimpleRetriever
-from airbyte_cdk.sources.declarative.transformations.transformation import RecordTransformation
-from airbyte_cdk.sources.http_logger import format_http_message
-from airbyte_cdk.sources.streams.concurrent.cursor import ConcurrentCursor, Cursor
-from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
-from airbyte_cdk.sources.streams.http.error_handlers import BackoffStrategy
-from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
-    SUCCESS_RESOLUTION,
-    ErrorResolution,
-    ResponseAction,
+from airbyte_cdk import (
+    AirbyteTracedException,
+    BackoffStrategy,
+    ConcurrentCursor,
+    Cursor,
+    CursorPaginationStrategy,
+    DeclarativeAuthenticator,
+    FailureType,
+    Record,
+    RecordExtractor,
+    RecordFilter,
+    RecordTransformation,
+    Requester,
+    SimpleRetriever,
+    StreamSlice,
+    TypeTransformer,
 )
-from airbyte_cdk.sources.streams.http.request_window_split_exception import RequestWindowSplitRequiredException
-from airbyte_cdk.sources.types import Record, StreamSlice
+from airbyte_cdk.sources.declarative.migrations.state_migration import StateMigration
+from airbyte_cdk.sources.declarative.partition_routers import PartitionRouter, SubstreamPartitionRouter
+from airbyte_cdk.sources.declarative.requesters.error_handlers import DefaultErrorHandler
+from airbyte_cdk.sources.http_logger import format_http_message
+from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, ResponseAction
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from jsonschema import Draft7Validator, FormatChecker, ValidationError
+from jsonschema.validators import extend
+from requests import Response
 
 LOGGER = logging.getLogger("airbyte")
+Json = Mapping[str, Any]
 Row = dict[str, Any]
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Instants
-# ---------------------------------------------------------------------------------------------------------------------
+
+def failure(kind: FailureType, sentence: str) -> AirbyteTracedException:
+    """Return an error that says what happened, to which stream or field, and what to do."""
+    return AirbyteTracedException(None, sentence, kind)
+
+
+# ---- timestamps
 
 _UTC_OFFSETS = frozenset({" +00:00", "+00:00", "Z", " +0000", "+0000", ""})
-_INSTANT = re.compile(
+_TIMESTAMP = re.compile(
     r"(?P<date>\d{4}-\d\d-\d\d)(?:[T ](?P<clock>\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d+))?(?:\.\d+)*)?"
     r"\s*(?P<offset>Z|UTC|[+-]\d\d:?\d\d)?"
 )
+CANNOT_CONVERT = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 
 
 class Timestamp(str):
-    """An instant as RFC 3339 in UTC that also knows its number.
-
-    The framework's cursor reads the cursor field of every row; `int()` takes a tenth of the time of a format.
-    Units: milliseconds since 1970 for `int()`.
-    """
+    """A timestamp in RFC 3339 whose `int()`, in milliseconds since 1970, saves the cursor a format for every row."""
 
     __slots__ = ()
 
@@ -107,498 +105,333 @@ class Timestamp(str):
         return int(datetime.fromisoformat(self).timestamp() * 1000)
 
 
-def rfc3339(value: Any) -> Timestamp:
-    """Spell an instant as RFC 3339 in UTC, with microseconds only where there are any.
+def format_timestamp(value: Any) -> Timestamp:
+    """Spell a timestamp in RFC 3339 and UTC: `2026-03-02 09:15:04 +0000` becomes `2026-03-02T09:15:04+00:00`.
 
-    Takes every spelling Iterable and its exports are known for: a space or `T`, an offset with or without colon or
-    none (UTC), fractions, the malformed `2025-12-19T22:43:34.134105.000Z`, and epoch milliseconds.
-    Raises ValueError for anything else.
+    Errors: ValueError for anything that `parse_timestamp` cannot read.
     """
     if isinstance(value, str) and value[19:] in _UTC_OFFSETS and value[7:8] == "-" and value[13:17:3] == "::":
         # The spelling of nearly every row: no regular expression, and the check below is one C call.
         spelled = f"{value[:10]}T{value[11:19]}+00:00"
         datetime.fromisoformat(spelled)
         return Timestamp(spelled)
-    return Timestamp(instant(value).isoformat())
+    return Timestamp(parse_timestamp(value).isoformat())
 
 
-def instant(value: Any) -> datetime:
-    """Read an instant in any spelling of `rfc3339`, as an aware datetime in UTC; ValueError when it is none."""
+def parse_timestamp(value: Any) -> datetime:
+    """Read a timestamp in any spelling of the vendors, as an aware datetime in UTC.
+
+    Takes `2026-03-02T09:15:04`, with a space, an offset or a fraction, the malformed `2025-12-19T22:43:34.134105.000Z`,
+    epoch milliseconds, and ten digits of seconds. Errors: ValueError for anything else, and beyond the calendar.
+    """
+    if isinstance(value, str) and value.isdecimal() and len(value) >= 10:
+        value = int(value)
     try:
-        return _instant(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value if 10**9 <= value < 10**10 else value / 1000, UTC)
+        match = _TIMESTAMP.fullmatch(str(value).strip())
+        if match is None:
+            raise ValueError("not a timestamp")
+        fraction = (match["fraction"] or "")[:6].ljust(6, "0")
+        offset = match["offset"] if match["offset"] not in (None, "Z", "UTC") else "+00:00"
+        spelled = f"{match['date']}T{match['clock'] or '00:00:00'}.{fraction}{offset}"
+        return datetime.fromisoformat(spelled).astimezone(UTC)
     except (OverflowError, OSError) as error:
-        raise ValueError("not an instant of the calendar") from error
+        raise ValueError("not a timestamp of the calendar") from error
 
 
-def _instant(value: Any) -> datetime:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return datetime.fromtimestamp(value / 1000, UTC)
-    if isinstance(value, str) and value.isdecimal() and len(value) > len("20260101"):
-        return _instant(int(value))
-    match = _INSTANT.fullmatch(str(value).strip())
-    if match is None:
-        raise ValueError("not an instant")
-    fraction = (match["fraction"] or "")[:6].ljust(6, "0")
-    offset = match["offset"] if match["offset"] not in (None, "Z", "UTC") else "+00:00"
-    spelled = f"{match['date']}T{match['clock'] or '00:00:00'}.{fraction}{offset}"
-    return datetime.fromisoformat(spelled).astimezone(UTC)
+# ---- JSON lines
+
+CHUNK_BYTES = 1 << 20
+ROWS_AT_A_TIME = 2000
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Configuration and state
-# ---------------------------------------------------------------------------------------------------------------------
+def parse_line(line: bytes) -> Row | None:
+    """Read the JSON object on a line: `b'{"a": NaN}'` becomes `{"a": "NaN"}`; None when there is no such thing.
 
-
-def refuse_mistakes(config: Mapping[str, Any]) -> None:
-    """Refuse a configuration that no sync can work with, in one sentence that names the field.
-
-    The specification's own check says what is wrong with a value, but not in which field, and it knows no clock.
-    Errors: config_error.
+    An invalid byte is replaced; NaN and Infinity, which no destination takes for numbers, stay text.
     """
-    for mistake in _configuration_mistakes(config):
-        raise AirbyteTracedException(message=mistake, failure_type=FailureType.config_error)
-
-
-# With this date `check` asks for the second that has just passed; see the manifest.
-CHECK_STARTS = datetime(9999, 12, 31, tzinfo=UTC)
-_START_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-_LOOPBACK = re.compile(r"http://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/.*)?")
-
-
-# By field: its default, the least and the most it may be. A copy of the specification, which is not at hand here.
-WHOLE_NUMBERS = {
-    "lookback_window": (5, 0, 525_600),
-    "courier.lookback_days": (7, 0, 3650),
-    "export_jobs_at_once": (4, 1, 4),
-    "num_workers": (80, 1, 200),
-    "max_retries": (10, 0, 10),
-}
-EXPORT_METHODS = ("stream", "jobs")
-
-
-def _configuration_mistakes(config: Mapping[str, Any]) -> Iterator[str]:
-    if not config.get("api_key") and "courier" not in config:
-        yield (
-            "No API key is configured: fill `api_key` to read Iterable, or `courier.api_key` to read Courier, or both."
-        )
-    yield from _key_mistakes("api_key", config)
-    if config.get("api_key"):
-        yield from _start_date_mistakes("start_date", config.get("start_date"), needed=True)
-    yield from _number_mistakes("lookback_window", config, " of minutes")
-    for name in ("export_jobs_at_once", "num_workers", "max_retries"):
-        yield from _number_mistakes(name, config)
-    share = config.get("budget_share", 1)
-    if not _is_number(share, (int, float)) or share <= 0:
-        yield "`budget_share` must be a number above 0: 0.5 takes half of the project's call budgets."
-    if config.get("export_method", EXPORT_METHODS[0]) not in EXPORT_METHODS:
-        yield f"`export_method` must be {' or '.join(EXPORT_METHODS)}."
-    yield from _place_mistakes("", config)
-    if "courier" in config:
-        yield from _courier_mistakes(config["courier"])
-
-
-def _courier_mistakes(courier: Any) -> Iterator[str]:
-    if not isinstance(courier, Mapping) or not courier.get("api_key"):
-        yield "`courier` is there without a key: fill `courier.api_key`, or leave `courier` out."
-        return
-    yield from _key_mistakes("courier.api_key", courier)
-    yield from _start_date_mistakes("courier.start_date", courier.get("start_date"), needed=False)
-    yield from _number_mistakes("courier.lookback_days", courier, " of days")
-    yield from _place_mistakes("courier.", courier)
-
-
-def _key_mistakes(name: str, config: Mapping[str, Any]) -> Iterator[str]:
-    if not isinstance(config.get("api_key", ""), str):
-        yield f"`{name}` must be a text."
-
-
-def _number_mistakes(name: str, config: Mapping[str, Any], unit: str = "") -> Iterator[str]:
-    otherwise, least, most = WHOLE_NUMBERS[name]
-    number = config.get(name.rpartition(".")[2], otherwise)
-    if not _is_number(number, int) or not least <= number <= most:
-        yield f"`{name}` must be a whole number{unit}, {least} to {most}."
-
-
-def _place_mistakes(prefix: str, config: Mapping[str, Any]) -> Iterator[str]:
-    if config.get("region", "US") not in ("US", "EU"):
-        yield f"`{prefix}region` must be US or EU: it is the region in which the account was created."
-    address = config.get("api_url")
-    if address and not str(address).startswith("https://") and not _LOOPBACK.fullmatch(str(address)):
-        yield (
-            f"`{prefix}api_url` must start with https://; plain http is accepted for this machine only "
-            "(http://127.0.0.1:…)."
-        )
-    elif address and not _is_address(str(address)):
-        yield f"`{prefix}api_url` is not an address: it has the form https://host or https://host:port/path."
-
-
-def _is_address(address: str) -> bool:
     try:
-        requests.Request("GET", address).prepare()
-        return urlsplit(address).port != 0
-    except (requests.RequestException, ValueError):
-        return False
-
-
-def _start_date_mistakes(name: str, start_date: Any, needed: bool) -> Iterator[str]:
-    if not start_date:
-        if needed:
-            yield f"`{name}` is missing: say from when on to read, for example 2025-01-01T00:00:00Z."
-        return
-    try:
-        start = instant(start_date) if _START_DATE.fullmatch(str(start_date)) else None
-    except ValueError:
-        start = None
-    if start is None:
-        yield f"`{name}` must be an instant in UTC spelled like 2025-01-01T00:00:00Z."
-    elif datetime.now(UTC) < start < CHECK_STARTS:
-        yield f"`{name}` lies in the future: choose an instant in the past."
-
-
-def _is_number(value: Any, kind: Any) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
-
-
-@dataclass
-class StateInstant(StateMigration):
-    """Respells the instant of a saved state the way the cursor reads and writes it.
-
-    Why not YAML: the cursor tries a list of formats, and an instant in none of them ends the whole connector.
-    Units: whole seconds, UTC; fractions are cut off, so that the second is read again rather than passed over.
-    Errors: config_error when the state holds no instant at all.
-    """
-
-    parameters: InitVar[Mapping[str, Any]]
-    cursor_field: str
-
-    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
-        self._stream = parameters["name"]
-
-    def should_migrate(self, stream_state: Mapping[str, Any]) -> bool:
-        return self.cursor_field in stream_state
-
-    def migrate(self, stream_state: Mapping[str, Any]) -> Mapping[str, Any]:
-        if stream_state[self.cursor_field] is None:
-            return {name: value for name, value in stream_state.items() if name != self.cursor_field}
-        try:
-            moment = instant(stream_state[self.cursor_field])
-        except ValueError as error:
-            raise AirbyteTracedException(
-                message=f"The saved state of stream {self._stream} holds no readable instant in `{self.cursor_field}`: "
-                "reset the stream, or correct the state to an instant like 2026-03-24T11:55:00+00:00.",
-                failure_type=FailureType.config_error,
-            ) from error
-        return {**stream_state, self.cursor_field: moment.replace(microsecond=0).isoformat()}
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Transport
-# ---------------------------------------------------------------------------------------------------------------------
-
-# Bounded, as is what they are searched in: without bounds a long text takes the square of its length.
-_EMAIL_ADDRESS = re.compile(r"[^\s\"<>(),;:]{1,320}(@|%40)[^\s\"'<>(),;:]{1,320}")
-_MARKUP = re.compile(r"(?s)<(script|style).*?</\1>|<[^<>]*>")
-_LONGEST_PAGE, _LONGEST_TEXT, _LONGEST_MESSAGE = 10_000, 2_000, 200
-
-
-def vendor_message(response: requests.Response) -> str:
-    """What the vendor says about a failed request: its `msg`, else the text of the body; no markup, no address."""
-    try:
-        body = response.json()
-        said = str(body.get("msg") or body.get("message") or "") if isinstance(body, dict) else ""
-    except requests.JSONDecodeError:
-        said = _MARKUP.sub(" ", response.text[:_LONGEST_PAGE])
-    except requests.RequestException:  # the reply breaks off
-        said = ""
-    # Before it is cut to its length: half a key would not be known for one.
-    said = filter_secrets(" ".join(said.split())[:_LONGEST_TEXT])
-    return _EMAIL_ADDRESS.sub("…", said)[:_LONGEST_MESSAGE] or "no explanation given"
-
-
-@dataclass
-class HostBoundKey(DeclarativeAuthenticator):
-    """Sends the key in a header to the host it is for, and not to another one that this host redirects to.
-
-    Why not YAML: of a request that goes on to another host, the library takes off the header `Authorization` only.
-    """
-
-    config: Mapping[str, Any]
-    header: str
-
-    @property
-    def auth_header(self) -> str:
-        return self.header
-
-    @property
-    def token(self) -> str:
-        return str(self.config["api_key"])
-
-    def __call__(self, request: requests.PreparedRequest) -> Any:
-        request.register_hook("response", stay_with_the_host)  # type: ignore[no-untyped-call]
-        return super().__call__(request)
-
-
-def stay_with_the_host(response: requests.Response, **_options: Any) -> None:
-    """Have a redirect to another host not be followed."""
-    if response.is_redirect and not _is_same_host(response.url, urljoin(response.url, response.headers["Location"])):
-        del response.headers["Location"]
-
-
-def _is_same_host(one: str, other: str) -> bool:
-    return urlsplit(one)[:2] == urlsplit(other)[:2]
-
-
-class VendorRefusal(AirbyteTracedException):
-    """The vendor will not have a request, whatever the number of tries; `status` is its answer's."""
-
-    def __init__(self, status: int, message: str, internal_message: str) -> None:
-        super().__init__(internal_message, message, FailureType.config_error)
-        self.status = status
-
-
-@dataclass
-class VendorErrorHandler(DefaultErrorHandler):
-    """Retries what may pass; says in one sentence what cannot, a configuration that cannot work first of all.
-
-    Why not YAML: response filters read every body as JSON, successful streamed ones included, and the framework logs
-    the address and body of a failed request, which may hold an e-mail address.
-    Units: `max_time` in seconds, over all tries; large, since the framework's own ten minutes end ten retries early.
-    `remedies` says what to do, by HTTP status.
-    Errors: config_error for 4xx, at once; transient_error for 408, 429, 5xx and connection errors, after the retries.
-    """
-
-    max_time: int = 24 * 3600
-    remedies: Mapping[str, str] = field(default_factory=dict)
-    # Without quotes, as are all fields here: the framework may run this file as a text that is no module.
-    _failures: WeakKeyDictionary[requests.PreparedRequest, int] = field(
-        init=False, repr=False, default_factory=WeakKeyDictionary
-    )
-
-    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
-        # Each stream has one of these, and it is built before anything is read.
-        refuse_mistakes(self.config)
-        super().__post_init__(parameters)
-        self._stream = parameters["name"]
-
-    def interpret_response(self, response_or_exception: requests.Response | Exception | None) -> ErrorResolution:
-        if isinstance(response_or_exception, requests.Response):
-            return self._interpret_reply(response_or_exception)
-        return self._interpret_failure(response_or_exception)
-
-    def _interpret_reply(self, response: requests.Response) -> ErrorResolution:
-        status = response.status_code
-        asked = response.history[0].url if response.history else response.url
-        if 300 <= status < 400 or not _is_same_host(asked, response.url):
-            response.close()
-            raise VendorRefusal(
-                status,
-                f"The API sends stream {self._stream} on to another address, which does not get the key: check "
-                "`api_url` and what stands between this machine and the API.",
-                f"Redirected for stream {self._stream}",
-            )
-        if response.ok:
-            return SUCCESS_RESOLUTION if self._is_data(response) else self._no_data(response)
-        said = f"stream {self._stream}: HTTP {status}, “{vendor_message(response)}”"
-        if status == 429:
-            return ErrorResolution(
-                ResponseAction.RATE_LIMITED, FailureType.transient_error, f"The API had too many calls for {said}."
-            )
-        if status == 408 or status >= 500:
-            return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error, f"The API failed for {said}.")
-        remedy = self.remedies.get(str(status), "report this to the maintainers of the connector")
-        # Raised here, not returned as FAIL, for which the framework would log the address and the body.
-        raise VendorRefusal(status, f"The API refused {said}: {remedy}.", f"HTTP {status} for stream {self._stream}")
-
-    def _failures_with(self, response: requests.Response) -> int:
-        """How many failures a reply's request has had that are counted, this one included."""
-        failures = self._failures[response.request] = self._failures.get(response.request, 0) + 1
-        return failures
-
-    def _is_data(self, response: requests.Response) -> bool:
-        """Whether a reply is not somebody else's page: of a proxy, a login, a maintenance."""
-        first = response.content[:64].lstrip()[:1]
-        if first == b"<":
-            return False
-        is_json = "json" in response.headers.get("Content-Type", "") and first in (b"{", b"[")
-        return not is_json or _is_whole_json(response)
-
-    def _no_data(self, response: requests.Response) -> ErrorResolution:
-        response.close()
-        kind = response.headers.get("Content-Type", "") or "no type"
-        return ErrorResolution(
-            ResponseAction.RETRY,
-            FailureType.transient_error,
-            f"What came for stream {self._stream} is not the API's data (HTTP {response.status_code}, {kind}): "
-            "something between this machine and the API answers in its place.",
-        )
-
-    def _interpret_failure(self, failure: Exception | None) -> ErrorResolution:
-        kind = type(failure).__name__
-        return ErrorResolution(
-            ResponseAction.RETRY,
-            FailureType.transient_error,
-            f"No answer for stream {self._stream} ({kind}): the network or the API is down.",
-        )
-
-
-def _is_whole_json(response: requests.Response) -> bool:
-    """Whether a reply can be parsed; of one that cannot the framework makes an empty one."""
-    try:
-        orjson.loads(response.content)
+        row = orjson.loads(line)
     except orjson.JSONDecodeError:
         try:
-            response.json()
-        except requests.JSONDecodeError:
-            return False
-    return True
-
-
-@dataclass
-class SkippingErrorHandler(VendorErrorHandler):
-    """Leaves out one item, such as a list or a user, that the vendor answers with certain errors; no other error.
-
-    Why not YAML: the stock IGNORE knows no number of tries, and is logged with the address and at a level nobody reads.
-    Units: `skips` gives, by HTTP status or by status and the vendor's code (without spaces), after how many requests
-    the item is left out, the first one included. `only_for` is a pattern searched in the address; `named_by` the query
-    parameter that may be shown.
-    Source: https://github.com/airbytehq/airbyte/issues/24968, read 2026-11-22.
-    """
-
-    skips: Mapping[str, int] = field(default_factory=dict)
-    only_for: str = ""
-    named_by: str = ""
-    # A counter, since several workers share the handler and `+=` may lose one of two.
-    _count: Iterator[int] = field(init=False, repr=False, default_factory=lambda: itertools.count(1))
-
-    def _interpret_reply(self, response: requests.Response) -> ErrorResolution:
-        tries = self._tries(response)
-        if tries is None:
-            return super()._interpret_reply(response)
-        failures = self._failures_with(response)
-        if failures < tries:
-            return super()._interpret_reply(response)
-        left_out = next(self._count)
-        if self.named_by or _is_power_of_two(left_out):
-            times = f" {failures} times" if failures > 1 else ""
-            LOGGER.warning(
-                f"{self._stream}: {self._item(response)} is left out, since the API answered{times} with "
-                f"HTTP {response.status_code}, “{vendor_message(response)}”."
-            )
-        return ErrorResolution(ResponseAction.IGNORE, None, f"{self._stream}: {left_out} left out so far.")
-
-    def _tries(self, response: requests.Response) -> int | None:
-        """After how many such answers the item is left out; None if it is not for this one."""
-        if response.ok or not re.search(self.only_for, response.request.url or ""):
+            row = json.loads(line.decode("utf-8", "replace"), parse_constant=str)
+        except ValueError:
             return None
-        status, code = response.status_code, vendor_code(response).replace(" ", "")
-        return self.skips.get(f"{status} {code}", self.skips.get(str(status)))
-
-    def _item(self, response: requests.Response) -> str:
-        found = re.search(rf"[?&]({self.named_by})=(\w+)", response.request.url or "") if self.named_by else None
-        return f"{found[1]} {found[2]}" if found else "one item"
+    return row if isinstance(row, dict) else None
 
 
-def _is_power_of_two(number: int) -> bool:
-    return number & (number - 1) == 0
+def blocks_of_lines(response: Response) -> Iterator[bytes]:
+    """Read a body in blocks of whole lines."""
+    rest = b""
+    for chunk in response.iter_content(CHUNK_BYTES):
+        block, newline, rest = (rest + chunk).rpartition(b"\n")
+        yield block + newline
+    yield rest
 
 
-def vendor_code(response: requests.Response) -> str:
-    """The vendor's own name of an error; empty when the body has none."""
-    try:
-        return str(response.json().get("code", ""))
-    except (ValueError, AttributeError, requests.RequestException):
-        return ""
+def is_error_report(value: Any) -> bool:
+    """Return True for what the API says of an error, in place of a row: `{"msg": "…", "code": "GenericError"}`."""
+    names = set(value) if isinstance(value, dict) else set()
+    return {"msg", "code"} <= names <= {"msg", "code", "params"} and value["code"] != "Success"
+
+
+def in_batches(rows: Iterator[Any]) -> Iterator[Any]:
+    """Yield rows, some read ahead: one by one, they wake the thread that prints for each, which costs a seventh."""
+    while batch := list(itertools.islice(rows, ROWS_AT_A_TIME)):
+        yield from batch
+
+
+# ---- columns
+
+# A number as JSON spells it: no leading zeros, blanks or underscores.
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
+Fitted = tuple[Any, bool]
+"""A value in the type of its column, and whether all of it fits; inside an array or object, null is what does not."""
+
+
+class Column(NamedTuple):
+    """A column of a schema: the types it takes as they are, and the conversion of others (CANNOT_CONVERT: none)."""
+
+    as_is: frozenset[type]
+    convert: Callable[[Any], Fitted]
+
+    def fit(self, value: Any) -> Fitted:
+        """Convert a value: `"17"` becomes `(17, True)` in a column of integers, and `"A-17"` `(None, False)`."""
+        if value is None or type(value) in self.as_is:
+            return value, True
+        try:
+            return self.convert(value)
+        except CANNOT_CONVERT:
+            return None, False
 
 
 @dataclass
-class ExportErrorHandler(VendorErrorHandler):
-    """Asks for a shorter window when the vendor took the request and then fell silent or hung up.
+class SchemaColumnsNormalization(TypeTransformer):
+    """Makes a record fit its schema; keys without a column, and values that do not fit theirs, go into `overflow`.
 
-    So it does when something in between keeps giving up waiting for the vendor (502, 504).
-    Why not YAML: response filters see replies, not broken connections.
-    Errors: those of VendorErrorHandler; a host that cannot be reached at all is retried, not split.
+    What is only spelled otherwise finds its column: `device.id` as `device: {id}`, and the other way round. Without an
+    `overflow`, what does not fit is dropped: one of the columns holds all of the record already.
     """
 
-    GATEWAY_TRIES = 5
+    overflow: str = "data"
+    _schema: Json = field(init=False, repr=False, default_factory=dict)
+    _columns: dict[str, Column] = field(init=False, repr=False, default_factory=dict)
 
-    def _interpret_reply(self, response: requests.Response) -> ErrorResolution:
-        if response.status_code in (502, 504):
-            failures = self._failures_with(response)
-            if failures >= self.GATEWAY_TRIES:
-                response.close()
-                reason = f"HTTP {response.status_code}, {failures} times"
-                return ErrorResolution(ResponseAction.SPLIT_REQUEST_WINDOW, FailureType.transient_error, reason)
-        return super()._interpret_reply(response)
+    def transform(self, record: Row, schema: Json) -> None:
+        if schema is not self._schema:
+            properties = {name: of for name, of in schema["properties"].items() if name != self.overflow}
+            self._columns = {name: column_of(of) for name, of in properties.items()}
+            self._objects = {name for name, of in properties.items() if "object" in of["type"]}
+            self._heads = {name.partition(".")[0] for name in properties if "." in name}
+            self._schema = schema
+        if misfits := self._take_misfits(record):
+            respelled: Row = {}
+            for name, value in list(misfits.items()):
+                head, dot, tail = name.partition(".")
+                if name in self._heads and isinstance(value, dict):
+                    respelled.update((f"{name}.{inner}", item) for inner, item in misfits.pop(name).items())
+                elif dot and head in self._objects:
+                    there = respelled.get(head) or record.get(head) or {}
+                    respelled[head] = {**there, tail: misfits.pop(name)}
+            misfits.update(self._take_misfits(respelled))
+            record.update(respelled)
+            if misfits and self.overflow:
+                record[self.overflow] = misfits
 
-    def _is_data(self, response: requests.Response) -> bool:
-        # It is not here yet: what is in it, its rows will show.
-        return "html" not in response.headers.get("Content-Type", "").lower()
+    def _take_misfits(self, record: Row) -> Row:
+        """Convert the values of a record to their columns; take out and return those that have none or do not fit."""
+        misfits: Row = {}
+        for name, value in list(record.items()):
+            column = self._columns.get(name)
+            if column is None:
+                misfits[name] = record.pop(name)
+            elif value is not None and type(value) not in column.as_is:
+                record[name], fits = column.fit(value)
+                if not fits:
+                    misfits[name] = value
+                    if record[name] is None:
+                        del record[name]
+        return misfits
 
-    def _interpret_failure(self, failure: Exception | None) -> ErrorResolution:
-        if _broke_off(failure):
-            return ErrorResolution(
-                ResponseAction.SPLIT_REQUEST_WINDOW, FailureType.transient_error, _kind_of_break(failure)
+
+def column_of(schema: Json) -> Column:
+    """Return the column for a property of a JSON schema with one type besides null."""
+    declared = schema["type"]
+    kind = declared if isinstance(declared, str) else next(name for name in declared if name != "null")
+    if kind == "object" and schema.get("properties"):
+        fields = {name: column_of(of) for name, of in schema["properties"].items()}
+        return Column(frozenset(), lambda value: _fit_object(fields, _object(value)))
+    if kind == "array" and schema.get("items"):
+        items = column_of(schema["items"])
+        return Column(frozenset(), lambda value: _fit_array(items, _require(list, value)))
+    takes, convert = _PLAIN_COLUMNS["date-time" if schema.get("format") == "date-time" else kind]
+    return Column(frozenset({takes}), lambda value: (convert(value), True))
+
+
+def _fit_object(columns: Mapping[str, Column], value: Row) -> Fitted:
+    fitted = {name: columns[name].fit(item) if name in columns else (item, True) for name, item in value.items()}
+    return {name: item for name, (item, _) in fitted.items()}, all(fits for _, fits in fitted.values())
+
+
+def _fit_array(items: Column, value: list[Any]) -> Fitted:
+    fitted = [items.fit(item) for item in value]
+    return [item for item, _ in fitted], all(fits for _, fits in fitted)
+
+
+def _require(kind: Any, value: Any) -> Any:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ValueError("of another type")
+    return value
+
+
+def _object(value: Any) -> Row:
+    """Return an object, also for text that holds one, as `transactionalData` does."""
+    return cast(Row, _require(dict, parse_line(value.encode()) if isinstance(value, str) else value))
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, bool) else str(_require((int, float), value))
+
+
+def _number(value: Any) -> Any:
+    number = _require((int, float), number_in(value) if isinstance(value, str) else value)
+    if not math.isfinite(number):
+        raise ValueError("not finite")
+    return number
+
+
+def _integer(value: Any) -> int:
+    number = _number(value)
+    return int(number) if number == int(number) else cast(int, _require(int, number))
+
+
+_PLAIN_COLUMNS: Mapping[str, tuple[type, Callable[[Any], Any]]] = {
+    "date-time": (Timestamp, format_timestamp),
+    "string": (str, _text),
+    "integer": (int, _integer),
+    "number": (int, _number),
+    "boolean": (bool, lambda value: {"true": True, "false": False}[value.lower()]),
+    "object": (dict, _object),
+    "array": (list, lambda value: _require(list, value)),
+}
+
+
+def number_in(text: str) -> Any:
+    """Return the number that a text spells, else the text: `"1.5"` becomes 1.5; `NaN`, `007` and names stay text."""
+    if not _NUMBER.fullmatch(text):
+        return text
+    return int(text) if text.lstrip("-").isdecimal() else float(text)
+
+
+# ---- records
+
+
+@dataclass
+class JsonLinesExtractor(RecordExtractor):
+    """Reads one JSON object a line; a line that is none becomes a row that holds its text as `unparsed_line`.
+
+    Errors: system_error when no line is a row or begins like one: it is somebody's page.
+    """
+
+    name: str
+
+    def extract_records(self, response: Response) -> Iterator[Row]:
+        is_export, unparsed = False, []
+        for block in blocks_of_lines(response):
+            for line in block.split(b"\n"):
+                if (row := parse_line(line)) is not None:
+                    is_export = True
+                    yield row
+                elif line.strip():
+                    unparsed.append(line.decode("utf-8", "replace"))
+        if unparsed and not is_export and not any(line.lstrip().startswith("{") for line in unparsed):
+            sentence = f"What came for stream {self.name} is no export: none of its {len(unparsed):,} lines is JSON."
+            raise failure(
+                FailureType.system_error, f"{sentence} The next sync asks again; if it fails, tell the vendor."
             )
-        return super()._interpret_failure(failure)
-
-
-def _broke_off(failure: BaseException | None) -> bool:
-    """Whether a connection that stood ended early; false when none came about."""
-    if isinstance(failure, requests.exceptions.ConnectTimeout):
-        return False
-    if isinstance(failure, (requests.exceptions.Timeout, requests.exceptions.ChunkedEncodingError)):
-        return True
-    return isinstance(failure, requests.exceptions.ConnectionError) and "aborted" in str(failure)
-
-
-def _kind_of_break(failure: BaseException | None) -> str:
-    return f"the transfer broke off ({type(failure).__name__})"
+        if unparsed:
+            LOGGER.warning(f"{self.name}: {len(unparsed):,} lines are not JSON, and kept as `unparsed_line`.")
+            yield from ({"unparsed_line": line} for line in unparsed)
 
 
 @dataclass
-class CappedBackoff(BackoffStrategy):
-    """Waits as long as the vendor asks in `Retry-After`, else twice as long each time, within bounds.
+class ListMemberExtractor(RecordExtractor):
+    """Reads the members of a list, one a line: `ana@example.com` has an `email`, `u-1` a `userId`.
 
-    Why not YAML: ExponentialBackoffStrategy has no cap, WaitTimeFromHeader reads no HTTP date.
-    Units: seconds; `longest_asked` bounds what the vendor may ask for.
-    Source: RFC 9110, section 10.2.3.
+    What has an at sign and is no plain address, as `auth0|ana@example.com`, is an `identifier` only: nobody can tell.
     """
 
-    shortest: float = 20
-    longest: float = 400
-    longest_asked: float = 3600
-
-    def backoff_time(
-        self,
-        response_or_exception: requests.Response | requests.RequestException | None,
-        attempt_count: int,
-    ) -> float | None:
-        asked = retry_after(response_or_exception)
-        seconds = (
-            min(self.longest, self.shortest * 2 ** (attempt_count - 1))
-            if asked is None
-            else min(self.longest_asked, asked)
-        )
-        # The framework sleeps a second longer than it is told, and takes 0 for no answer.
-        return max(seconds - 1, 0.001)
+    def extract_records(self, response: Response) -> Iterator[Row]:
+        for block in blocks_of_lines(response):
+            # One line at a time: the list of a list of millions would be several times its size.
+            for line in io.BytesIO(block):
+                if identifier := line.decode("utf-8", "replace").strip():
+                    row = {"identifier": identifier}
+                    if "@" not in identifier:
+                        row["userId"] = identifier
+                    elif re.fullmatch(r"[^@|]+@[^@]+\.[^@.]+", identifier):
+                        row["email"] = identifier
+                    yield row
 
 
-def retry_after(response_or_exception: Any) -> float | None:
-    """Seconds from now until the moment named in a reply's `Retry-After` header; None without a readable one."""
-    if not isinstance(response_or_exception, requests.Response):
-        return None
-    header = response_or_exception.headers.get("Retry-After", "").strip()
-    if header.isascii() and header.isdecimal():
-        return float(header)
-    try:
-        return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
-        return None
+@dataclass
+class MetricsCsvExtractor(RecordExtractor):
+    """Reads a CSV of figures: columns in snake case, numbers as numbers, and in `data` the line in the vendor's names.
+
+    Blank cells, and cells missing from a short line, are absent. Lines that agree in all of `variant_of` are told apart
+    by `variant`: their `name`, and from the second one of that name on its number.
+    """
+
+    variant_of: list[str] = field(default_factory=list)
+
+    def extract_records(self, response: Response) -> Iterator[Row]:
+        lines = csv.reader(io.StringIO(response.content.decode("utf-8-sig", "replace"), newline=""))
+        names = next(lines, [])
+        seen: Counter[str] = Counter()
+        for cells in lines:
+            line = {name: number_in(cell) for name, cell in zip(names, cells, strict=False) if name and cell.strip()}
+            record = {snake_case(name): value for name, value in line.items()}
+            if self.variant_of:
+                variant = str(record.get("name", ""))
+                key = json.dumps([variant, *(record.get(column) for column in self.variant_of)])
+                seen[key] += 1
+                record["variant"] = variant if seen[key] == 1 else f"{variant} ({seen[key]})"
+            if line:
+                yield {**record, "data": line}
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Windows
-# ---------------------------------------------------------------------------------------------------------------------
+def snake_case(name: str) -> str:
+    """Return a name in snake case: `Purchases / M (Email)` becomes `purchases_m_email`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|[^A-Za-z0-9]+", "_", name).strip("_").lower()
+
+
+@dataclass
+class FirstPathExtractor(RecordExtractor):
+    """Reads the rows at the first of `field_paths` that leads somewhere, where descriptions of the API disagree.
+
+    Of a mapping, each name and value is a record; so is a bare value, as `name_field`. `position_field` numbers rows.
+    """
+
+    field_paths: list[list[str]]
+    name_field: str = "name"
+    value_field: str = ""
+    position_field: str = ""
+
+    def extract_records(self, response: Response) -> Iterator[Row]:
+        body = response.json()
+        found: Any = next((value for path in self.field_paths if (value := _value_at(body, path)) is not None), [])
+        if isinstance(found, dict):
+            found = [{self.name_field: name, self.value_field: value} for name, value in found.items()]
+        for position, item in enumerate(found):
+            row = item if isinstance(item, dict) else {self.name_field: item}
+            yield {**row, self.position_field: position} if self.position_field else row
+
+
+def _value_at(body: Any, path: list[str]) -> Any:
+    for name in path:
+        body = body.get(name) if isinstance(body, dict) else None
+    return body
 
 
 class Window(NamedTuple):
@@ -608,29 +441,493 @@ class Window(NamedTuple):
     end: datetime
 
     @classmethod
-    def of(cls, cursor_slice: Mapping[str, Any]) -> "Window":
-        return cls(instant(cursor_slice["start_time"]), instant(cursor_slice["end_time"]))
-
-    @property
-    def length(self) -> timedelta:
-        return self.end - self.start
+    def of(cls, cursor_slice: Json) -> "Window":
+        return cls(parse_timestamp(cursor_slice["start_time"]), parse_timestamp(cursor_slice["end_time"]))
 
     def __str__(self) -> str:
         return f"{self.start:%Y-%m-%d %H:%M:%S} – {self.end:%Y-%m-%d %H:%M:%S}"
 
     def to_slice(self) -> StreamSlice:
-        return StreamSlice(
-            partition={}, cursor_slice={"start_time": self.start.isoformat(), "end_time": self.end.isoformat()}
+        span = {"start_time": self.start.isoformat(), "end_time": self.end.isoformat()}
+        return StreamSlice(partition={}, cursor_slice=span)
+
+
+@dataclass
+class WindowBoundaryFilter(RecordFilter):
+    """Leaves the rows of a window's end second to the next window, which starts with it: all the de-duplication needed.
+
+    Rows dated elsewhere are kept and reported: should the vendor select by another date, no other window brings them.
+    The cursor field is respelled, so that a row has the same key however its time was spelled.
+    """
+
+    name: str = ""
+    cursor_field: str = ""
+
+    def filter_records(
+        self, records: Iterable[Any], stream_state: Any, stream_slice: Any = None, next_page_token: Any = None
+    ) -> Iterator[Json]:
+        start, end = (moment.isoformat()[:19] for moment in Window.of(stream_slice))
+        odd = 0
+        for row in records:
+            try:
+                second = row[self.cursor_field] = format_timestamp(row.get(self.cursor_field))
+            except CANNOT_CONVERT:
+                second = Timestamp()
+            if second[:19] == end:
+                continue
+            odd += not start <= second[:19] < end
+            yield row
+        if odd:
+            where = f"{odd:,} rows of the window {start} – {end}"
+            LOGGER.warning(
+                f"{self.name}: {where} are kept, though their `{self.cursor_field}` is outside or unreadable."
+            )
+
+
+@dataclass
+class RecordKeyTransformation(RecordTransformation):
+    """Adds a key that is the same whenever a row is read: the first of `id_fields` there is, else a hash of the row.
+
+    Iterable's events have no id: a message id is shared by all opens of a message. An event of a type in
+    `keyed_by_sender` is what its sender last said under its `id`. A field of the row's by the key's name is kept as
+    `row.<name>`.
+    """
+
+    name: str
+    key_field: str
+    id_fields: list[str] = field(default_factory=list)
+    keyed_by_sender: list[str] = field(default_factory=list)
+
+    def transform(self, record: Row, *_: Any, **__: Any) -> None:
+        key = next((str(record[name]) for name in self.id_fields if record.get(name)), None)
+        if key is None:
+            keyed: Row = record
+            if record.get("id") and record.get("_type", self.name) in self.keyed_by_sender:
+                keyed = {name: record.get(name) for name in ("id", "_type", "eventName", "email", "userId")}
+            key = stable_hash(self.name, keyed)
+        if self.key_field in record:
+            record[f"row.{self.key_field}"] = record[self.key_field]
+        record[self.key_field] = key
+
+
+def stable_hash(kind: str, row: Row) -> str:
+    """Return 128 bits in hexadecimal over `kind` and the part of a row that Iterable does not rewrite later."""
+    stable = {
+        name: value
+        for name, value in row.items()
+        if name not in ("itblInternal", "eventUpdatedAt") and not name.startswith("itblInternal.")
+    }
+    try:
+        text = orjson.dumps(stable, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # no valid Unicode, or an integer beyond 64 bits
+        text = json.dumps(stable, sort_keys=True).encode()
+    return blake2b(kind.encode() + b"\n" + text, digest_size=16).hexdigest()
+
+
+@dataclass
+class PartitionFieldsTransformation(RecordTransformation):
+    """Adds to a record what its request asked for, and the `extra_fields` (by the name to add) of the parent."""
+
+    extra_fields: Mapping[str, str] = field(default_factory=dict)
+
+    def transform(self, record: Row, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
+        record.update((name, value) for name, value in stream_slice.partition.items() if name != "parent_slice")
+        for name, passed_on in self.extra_fields.items():
+            record[name] = stream_slice.extra_fields[passed_on]
+
+
+_CREDENTIAL = re.compile(
+    r"(tokens?|secret|password|apikey|accesskey|privatekey|routingkey|credentials?|authorization|authentication)$|"
+    r"^(apn|expo)$"
+)
+
+
+@dataclass
+class RedactionTransformation(RecordTransformation):
+    """Takes out of a record, however deep, what is named like a credential and is no number or boolean.
+
+    Courier's profiles and overrides hold device tokens and provider keys under names that it leaves open.
+    """
+
+    name: str
+    _taken_out: Iterator[int] = field(init=False, repr=False, default_factory=lambda: itertools.count(1))
+
+    def transform(self, record: Row, *_: Any, **__: Any) -> None:
+        for name, value in list(record.items()):
+            if isinstance(value, (str, list, dict)) and _CREDENTIAL.search(re.sub(r"[^a-z]", "", name.lower())):
+                del record[name]
+                if is_power_of_ten(number := next(self._taken_out)):
+                    LOGGER.info(f"{self.name}: {number:,} fields named like a credential are taken out so far.")
+            for inner in value if isinstance(value, list) else [value]:
+                if isinstance(inner, dict):
+                    self.transform(inner)
+
+
+def is_power_of_ten(number: int) -> bool:
+    return str(number).strip("0") == "1"
+
+
+@dataclass
+class UniquePartitionRouter(SubstreamPartitionRouter):
+    """Makes a partition of each value that the parents hold, once, however many of them hold it."""
+
+    def stream_slices(self) -> Iterable[StreamSlice]:
+        seen = {None, ""}
+        for partition in super().stream_slices():
+            (value,) = (value for name, value in partition.partition.items() if name != "parent_slice")
+            if value not in seen:
+                seen.add(value)
+                yield partition
+
+
+@dataclass
+class TimestampStateMigration(StateMigration):
+    """Respells the timestamp of a saved state as the cursor reads it, in whole seconds: part of one is read again.
+
+    Errors: config_error when the state holds no timestamp at all.
+    """
+
+    name: str
+    cursor_field: str
+
+    def should_migrate(self, stream_state: Json) -> bool:
+        return bool(stream_state)
+
+    def migrate(self, stream_state: Json) -> Json:
+        saved = stream_state.get(self.cursor_field)
+        if saved is None:
+            LOGGER.warning(f"{self.name}: the saved state has no `{self.cursor_field}`; all is read from `start_date`.")
+            return {}
+        try:
+            moment, now = (moment.replace(microsecond=0) for moment in (parse_timestamp(saved), datetime.now(UTC)))
+        except ValueError as error:
+            sentence = (
+                f"The saved state of stream {self.name} holds no timestamp in `{self.cursor_field}`: reset the stream"
+            )
+            example = "or correct it to one like 2026-03-24T11:55:00+00:00"
+            raise failure(FailureType.config_error, f"{sentence}, {example}.") from error
+        if moment > now:
+            LOGGER.warning(f"{self.name}: the saved state lies in the future, at {moment.isoformat()}; now is taken.")
+        return {self.cursor_field: min(moment, now).isoformat()}
+
+
+# ---- configuration
+
+_KINDS = {"boolean": "true or false", "integer": "a whole number", "array": "a list", "object": "an object"}
+
+
+def validate_config(specification: Json, config: Json) -> None:
+    """Refuse a configuration that no sync can work with, in one sentence that names the field. Errors: config_error."""
+    for problem in (*config_problems(specification, config), *_missing(config)):
+        raise failure(FailureType.config_error, problem)
+
+
+def config_problems(specification: Json, config: Json) -> Iterator[str]:
+    """Say what a specification forbids: `` `courier.region` must be US or EU. ``; no value is shown.
+
+    Beyond JSON schema, a `date-time` is a date in the past, a `uri` an address that a key may be sent to, and an
+    `airbyte_secret` can stand in a header.
+    """
+    for error in _Validator(specification, format_checker=_FORMATS).iter_errors(config):
+        path = [str(name) for name in error.absolute_path]
+        if error.validator == "required":
+            path.append(next(name for name in error.validator_value if name not in error.instance))
+            yield f"Fill in `{'.'.join(path)}`."
+        elif error.validator == "airbyte_secret":
+            yield f"`{'.'.join(path)}` holds characters that no key has: copy it again."
+        else:
+            yield f"`{'.'.join(path)}` must be {_wanted(error.schema)}."
+
+
+def _wanted(schema: Json) -> str:
+    """Return a schema in words: `{"type": "integer", "minimum": 0, "maximum": 9}` is "a whole number from 0 to 9"."""
+    if "enum" in schema:
+        return " or ".join(map(str, schema["enum"]))
+    if schema.get("format") == "uri":
+        return "an address like https://host/path; plain http is for this machine only (http://127.0.0.1:…)"
+    if schema.get("format") == "date-time":
+        return f"a date in the past, spelled like {schema['pattern_descriptor']}"
+    kind = _KINDS.get(schema["type"], "a number" if schema["type"] == "number" else "a text")
+    if "exclusiveMinimum" in schema:
+        return f"{kind} above {schema['exclusiveMinimum']}"
+    return f"{kind} from {schema['minimum']} to {schema['maximum']}" if "maximum" in schema else kind
+
+
+def _missing(config: Json) -> Iterator[str]:
+    if not config.get("api_key") and not (config.get("courier") or {}).get("api_key"):
+        yield "No API key: fill in `api_key` to read Iterable, `courier.api_key` to read Courier, or both."
+    if config.get("api_key") and not config.get("start_date"):
+        yield "Fill in `start_date`: from when on to read, for example 2025-01-01T00:00:00Z."
+
+
+def _no_key(_validator: Any, is_secret: bool, value: Any, _schema: Json) -> Iterator[ValidationError]:
+    if is_secret and isinstance(value, str) and not re.fullmatch(r"[!-~]*", value.strip()):
+        yield ValidationError("no key")
+
+
+_Validator: Any = extend(Draft7Validator, {"airbyte_secret": _no_key})  # type: ignore[no-untyped-call]
+_FORMATS = FormatChecker(formats=())
+
+
+@_FORMATS.checks("date-time", raises=ValueError)
+def _is_past(value: Any) -> bool:
+    return not isinstance(value, str) or parse_timestamp(value) <= datetime.now(UTC)
+
+
+@_FORMATS.checks("uri", raises=(requests.RequestException, ValueError))
+def is_safe_address(address: Any) -> bool:
+    """Return True for an address that a key may be sent to: https, or http on this machine, without a query."""
+    if address == "":
+        return True  # the form's word for none
+    parts = urlsplit(requests.Request("GET", address).prepare().url or "")
+    return parts.port != 0 and (parts.scheme == "https" or is_loopback(parts.hostname)) and not parts.query
+
+
+def is_loopback(host: str | None) -> bool:
+    """Return True for a host that is this machine: `localhost`, `127.0.0.1`, `::1`."""
+    return re.fullmatch(r"localhost|127(\.\d{1,3}){3}|::1", host or "") is not None
+
+
+# ---- transport
+
+
+@dataclass
+class VendorAuthenticator(DeclarativeAuthenticator):
+    """Sends the key at `key_path` of the configuration in a header; no redirect is followed, so none gets it.
+
+    Each stream has one, built before anything is read: so this is where every home validates a configuration.
+    """
+
+    config: Json
+    specification: Json
+    key_path: list[str]
+    header: str
+    prefix: str = ""
+
+    def __post_init__(self) -> None:
+        validate_config(self.specification["schema"], self.config)
+
+    @property
+    def auth_header(self) -> str:
+        return self.header
+
+    @property
+    def token(self) -> str:
+        return self.prefix + str(functools.reduce(operator.getitem, self.key_path, self.config))
+
+    def __call__(self, request: requests.PreparedRequest) -> Any:
+        request.register_hook("response", _follow_no_redirect)  # type: ignore[no-untyped-call]
+        return super().__call__(request)
+
+
+def _follow_no_redirect(response: Response, **_options: Any) -> None:
+    response.headers.pop("Location", None)
+
+
+# Bounded, as is what they are searched in: without bounds a long text takes the square of its length.
+_EMAIL_ADDRESS = re.compile(r"[^\s\"<>(),;:]{1,320}(@|%40)[^\s\"'<>(),;:]{1,320}")
+_MARKUP = re.compile(r"(?s)<(script|style).*?</\1>|<[^<>]*>")
+
+
+def redact(text: str) -> str:
+    """Return a text short, in one line, without secrets and addresses: `No user ana@example.com` → `No user …`."""
+    # Before it is cut to its length: half a key would not be known for one.
+    return _EMAIL_ADDRESS.sub("…", filter_secrets(" ".join(text.split())[:2000]))[:200]
+
+
+def vendor_message(response: Response) -> str:
+    """Return the vendor's words about a failed request: its `msg` or `message`, else the text of the body."""
+    try:
+        body = response.json()
+        said = str(body.get("msg") or body.get("message") or "") if isinstance(body, dict) else ""
+    except requests.JSONDecodeError:
+        said = _MARKUP.sub(" ", response.text[:10_000])
+    except requests.RequestException:  # the reply breaks off
+        said = ""
+    return redact(said) or "no explanation given"
+
+
+class VendorRefusal(AirbyteTracedException):
+    """The vendor says no, whatever the number of tries; `is_about_item`: about one item, not about the stream."""
+
+    is_about_item = False
+
+
+class TransferBroken(Exception):  # noqa: N818 - a shorter window is the answer to it, not a failure
+    """A reply that did not come whole; `str()` says in what way."""
+
+
+@dataclass
+class VendorErrorHandler(DefaultErrorHandler):
+    """Says by a table what an answer means.
+
+    `answers` gives an `action` by status (`404`, `4xx`), by status and a word of the body (`500 GenericError`), by
+    `timeout` or by `silence`: `retry`; `split` (the window); `skip` or `ignore` (the item: the retriever is told, or
+    not); `fail`, with a `remedy`. The longest entry that fits counts, from the request's answer number `after` on;
+    those before are retried. A good answer's `body` is `json`, `lines`, or a `stream`, which is not read here.
+    Errors: config_error for a refusal; transient_error when the retries, of a day at most, are used up.
+    """
+
+    name: str = ""
+    answers: Mapping[str, Json] = field(default_factory=dict)
+    body: str = "json"
+    max_time: int = 24 * 3600
+    _ignored: Iterator[int] = field(init=False, repr=False, default_factory=lambda: itertools.count(1))
+
+    def interpret_response(self, response_or_exception: Response | Exception | None) -> ErrorResolution:
+        if not isinstance(response_or_exception, Response):
+            error, kind = response_or_exception, type(response_or_exception).__name__
+            where = "the proxy" if isinstance(error, requests.exceptions.ProxyError) else "the API"
+            said = f"No answer for stream {self.name} ({kind}): the network or {where} is down"
+            outcome = "timeout" if isinstance(error, requests.ReadTimeout) else "silence"
+            return self._resolve(outcome, said, getattr(error, "request", None), f"no answer ({kind})")
+        response, status = response_or_exception, response_or_exception.status_code
+        if status >= 300:
+            problem = "had too many calls" if status == 429 else "failed"
+            said = f"The API {problem} for stream {self.name}: HTTP {status}, “{vendor_message(response)}”"
+            return self._resolve(str(status), said, response.request, f"HTTP {status}", response.text)
+        if self._is_data(response):
+            return ErrorResolution(ResponseAction.SUCCESS, None, None)
+        response.close()
+        kind = response.headers.get("Content-Type") or "no type"
+        said = f"What came for stream {self.name} is not the API's data (HTTP {status}, {kind})"
+        return self._retry(f"{said}: something between this machine and the API answers in its place")
+
+    def _resolve(self, outcome: str, said: str, request: Any, reason: str, body: str = "") -> ErrorResolution:
+        entries = [
+            entry
+            for entry in self.answers
+            if entry in (outcome, f"{outcome[0]}xx") or _is_said(entry, outcome, body.replace(" ", ""))
+        ]
+        answer = self.answers[max(entries, key=lambda entry: (len(entry), entry == outcome))]
+        tries = getattr(request, "tries", 0) + 1
+        if request is not None:
+            request.tries = tries
+        action = answer["action"] if tries >= answer.get("after", 1) else "retry"
+        if action == "retry":
+            return self._retry(said, ResponseAction.RATE_LIMITED if outcome == "429" else ResponseAction.RETRY)
+        if action == "split":
+            raise TransferBroken(f"{reason}, {tries} times" if tries > 1 else reason)
+        refused = said.replace("The API failed for", "The API refused")
+        if action == "ignore":
+            number = next(self._ignored)
+            if is_power_of_ten(number):
+                LOGGER.warning(f"{self.name}: {number:,} left out so far. {refused}.")
+            return ErrorResolution(ResponseAction.IGNORE, None, f"{self.name}: {number} left out so far.")
+        # Raised here, not returned as FAIL, for which the framework would log the address and the body.
+        refusal = VendorRefusal(
+            reason, f"{refused}: {answer.get('remedy', 'it is left out')}.", FailureType.config_error
         )
+        refusal.is_about_item = action == "skip"
+        raise refusal
+
+    def _retry(self, said: str, action: ResponseAction = ResponseAction.RETRY) -> ErrorResolution:
+        return ErrorResolution(action, FailureType.transient_error, f"{said}.")
+
+    def _is_data(self, response: Response) -> bool:
+        """Return True unless the body is a proxy's page, cut short, or what the API says of an error."""
+        if self.body == "stream":
+            return "html" not in response.headers.get("Content-Type", "").lower()
+        start = response.content[:64].lstrip()[:1]
+        if start not in (b"{", b"["):
+            return start != b"<"
+        text = response.content if self.body == "json" else response.content.partition(b"\n")[0]
+        try:
+            return not is_error_report(json.loads(text))
+        except ValueError:
+            return self.body == "lines"
 
 
-class WindowPace:
-    """How long the next window of a stream is.
+def _is_said(entry: str, outcome: str, body: str) -> bool:
+    status, _, word = entry.partition(" ")
+    return status == outcome and word in body
 
-    A window that came in well below both aims lets the next one grow, at most twofold and up to `LONGEST`; one above
-    an aim makes it shorter in proportion. A broken transfer halves it, six times in a row at most; then an hour, a
-    minute and a second are tried, so that one dense spot never stops a stream for good. What broke leaves a ceiling
-    that rises slowly at first and then ever faster, since history is not equally dense.
+
+def backoff_seconds(attempt: int, shortest: float, longest: float) -> float:
+    """Return the seconds to wait after an attempt, counted from 1: 20, 40, 80 … 400."""
+    return min(longest, shortest * 2.0 ** (attempt - 1))
+
+
+def retry_after(response: Any) -> float | None:
+    """Return the whole seconds, an hour at most, that a reply's `Retry-After` asks for; None without any."""
+    header = response.headers.get("Retry-After", "").strip() if isinstance(response, Response) else ""
+    return min(3600.0, float(header)) if header.isascii() and header.isdecimal() else None
+
+
+@dataclass
+class CappedBackoffStrategy(BackoffStrategy):
+    """Waits as long as the vendor asks in `Retry-After`, else twice as long each time. Units: seconds."""
+
+    shortest: float = 20
+    longest: float = 400
+
+    def backoff_time(self, response_or_exception: Any, attempt_count: int) -> float:
+        asked = retry_after(response_or_exception)
+        seconds = backoff_seconds(attempt_count, self.shortest, self.longest) if asked is None else asked
+        # The framework sleeps a second longer than it is told, and takes 0 for no answer.
+        return max(seconds - 1, 0.001)
+
+
+@dataclass
+class EndingCursorPaginationStrategy(CursorPaginationStrategy):
+    """Follows cursors like its base; a page that names itself as the next one fails as transient_error."""
+
+    name: str = ""
+
+    def next_page_token(self, *positional: Any, **named: Any) -> Any:
+        token = super().next_page_token(*positional, **named)
+        if token is not None and token == named.get("last_page_token_value"):
+            sentence = f"A page of stream {self.name} names itself as the next one, so its listing has no end."
+            raise failure(
+                FailureType.transient_error, f"{sentence} The next sync asks again; if it fails, tell the vendor."
+            )
+        return token
+
+
+class BuilderPages:
+    """Replies as pages for the Connector Builder, asked for in its test reads only: custom retrievers get none."""
+
+    LIMIT = 5
+
+    def __init__(self, stream: str) -> None:
+        self._stream, self._is_test_read = stream, False
+
+    def __call__(self, response: Response) -> Any:
+        self._is_test_read = True
+        return format_http_message(response, f"Request of {self._stream}", "A page of records", self._stream)
+
+    def limit_reached(self, parts_read: int) -> bool:
+        """Return True once a test read has seen what it may, of windows or of items."""
+        return self._is_test_read and parts_read >= self.LIMIT
+
+
+SECONDS_BETWEEN_HEARTBEATS = 60.0
+
+
+@contextmanager
+def heartbeat(title: str) -> Iterator[None]:
+    """Log once a minute what is still awaited."""
+    over, began = threading.Event(), time.monotonic()
+
+    def report() -> None:
+        while not over.wait(SECONDS_BETWEEN_HEARTBEATS):
+            LOGGER.info(f"{title} for {time.monotonic() - began:.0f} s now.")
+
+    threading.Thread(target=report, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+# ---- windows
+
+
+class AdaptiveWindowSize:
+    """The length of a stream's next window: at most twice the last one's, and shorter if that one was beyond an aim.
+
+    A broken transfer halves it, six times in a row; then an hour, a minute and a second are tried, so that one dense
+    spot never stops a stream for good. It leaves a ceiling that rises ever faster: history is not equally dense.
     Units: timedelta for lengths, seconds for `AIM_SECONDS`. A window of `AIM_LINES` is what a kill costs at most.
     """
 
@@ -641,28 +938,24 @@ class WindowPace:
     HALVINGS = 6
     LAST_RESORTS = (timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1))
     CEILING_AFTER_BREAK = 0.75
-    CEILING_RISE = 1.01
 
     def __init__(self, first: timedelta) -> None:
         self.length = first
-        self._ceiling = self.LONGEST
-        self._broken_in_a_row = 0
-        self._whole_in_a_row = 0
+        self._ceiling, self._rise, self._broken_in_a_row = self.LONGEST, 1.0, 0
 
     def succeeded(self, asked: timedelta, seconds: float, lines: int) -> None:
         """Size the next window after one of `asked` length came in whole."""
         self._broken_in_a_row = 0
-        self._whole_in_a_row += 1
-        self._ceiling = min(self.LONGEST, self._ceiling * self.CEILING_RISE**self._whole_in_a_row)
+        self._rise = min(2.0, self._rise * 1.01)
+        self._ceiling = min(self.LONGEST, self._ceiling * self._rise)
         factor = min(2.0, self.AIM_SECONDS / max(seconds, 0.001), self.AIM_LINES / max(lines, 1))
         # A slow window is not cut below a minute; one that broke at a minute is not stretched to it either.
-        shortest = min(self.SHORTEST, asked)
-        self.length = max(shortest, whole_seconds(min(self._ceiling, asked * factor)))
+        self.length = max(min(self.SHORTEST, asked), whole_seconds(min(self._ceiling, asked * factor)))
 
     def broke(self, asked: timedelta) -> bool:
         """Shorten the window after one of `asked` length broke off; False when nothing shorter is left to try."""
         self._broken_in_a_row += 1
-        self._whole_in_a_row = 0
+        self._rise = 1.0
         self._ceiling = min(self._ceiling, asked * self.CEILING_AFTER_BREAK)
         if self._broken_in_a_row <= self.HALVINGS:
             self.length = max(whole_seconds(asked / 2), self.LAST_RESORTS[-1])
@@ -675,18 +968,181 @@ def whole_seconds(length: timedelta) -> timedelta:
     return timedelta(seconds=int(length.total_seconds()))
 
 
+class WindowCopy:
+    """The rows of a window on this machine, in a private temporary file: how many `lines`, in how many `seconds`."""
+
+    def __init__(self) -> None:
+        # Spooled: small replies touch no disk; large ones have no name there, so that a crash leaves nothing behind.
+        self.file = tempfile.SpooledTemporaryFile(max_size=8 << 20)  # noqa: SIM115 — `close` closes it
+        self.lines, self.seconds = 0, 0.0
+
+    def add(self, response: Response, whole_lines: bool = True) -> None:
+        """Append a streamed reply as fast as it comes.
+
+        Errors: TransferBroken, with nothing of the reply kept, when it breaks off, the disk is full, or the last line
+        is what the API says of an error or, if `whole_lines` are asked for, no JSON.
+        """
+        first, began = self.file.tell(), time.monotonic()
+        try:
+            self.lines += self._append(response, whole_lines)
+        except (requests.RequestException, OSError, TransferBroken) as broken:
+            self.file.seek(first)
+            self.file.truncate()
+            if isinstance(broken, requests.RequestException):
+                raise TransferBroken(f"the transfer broke off ({type(broken).__name__})") from broken
+            raise TransferBroken(broken) from broken
+        # `elapsed` starts when the request leaves, not when it queues for its share of the budget.
+        self.seconds += response.elapsed.total_seconds() + time.monotonic() - began
+
+    def _append(self, response: Response, whole_lines: bool) -> int:
+        lines, line_start = 0, self.file.tell()
+        for chunk in response.iter_content(CHUNK_BYTES):
+            if b"\n" in chunk:
+                lines += chunk.count(b"\n")
+                line_start = self.file.tell() + chunk.rfind(b"\n") + 1
+            self.file.write(chunk)
+        self.file.seek(line_start)
+        if not (last_line := self.file.read()):
+            return lines
+        row = parse_line(last_line)
+        if is_error_report(row):
+            raise TransferBroken("the API reports an error in place of a row")
+        if row is None and whole_lines:
+            raise TransferBroken("the reply ended inside a line")
+        self.file.write(b"\n")
+        return lines + 1
+
+    def as_reply(self) -> Response:
+        """Return the copy as a reply whose content it is."""
+        self.file.seek(0)
+        reply = Response()
+        reply.status_code, reply.raw = 200, self.file
+        return reply
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def save_state(cursor: ConcurrentCursor, stream: str, window: Window) -> None:
+    """Move the state to a window's end and emit it, whatever the rows of the window were."""
+    finished = window.to_slice()
+    cursor.observe(Record({cursor.cursor_field.cursor_field_key: finished["end_time"]}, stream, finished))
+    cursor.close_partition(cast(Any, SimpleNamespace(to_slice=lambda: finished)))
+
+
+# ---- export jobs
+
+# The limit is the organisation's, so all streams of the process share it.
+_JOBS_AT_ONCE = threading.BoundedSemaphore(4)
+
+
 @dataclass
-class ExportWindowRetriever(SimpleRetriever):
+class ExportJobs:
+    """Brings a window by an asynchronous export job: no limit of four a minute, and no long reply that may break off.
+
+    Only a completed job counts; a failed or cancelled one is started again; an unknown state is taken for running.
+    AsyncRetriever cannot shorten a slice that the vendor truncates, nor fetch a file anew when its address expires.
+    Units: seconds for waits. Addresses of files are signed: they are fetched without the key, and never logged.
+    Errors: TransferBroken when the vendor truncates the export; transient_error.
+    Source: https://api.iterable.com/api/docs (export, start and files), read 2026-11-22.
+    """
+
+    stream: str
+    starter: Requester
+    requester: Requester
+    log_formatter: Callable[[Response], Any]
+
+    RESTARTS = 3
+    LONGEST_WAIT = 300.0
+    LONGEST_RUN = 24 * 3600.0
+    DOWNLOADS = 10
+    TIMEOUTS = (60, 300)
+    ENDS = ("completed", "failed", "cancelled")
+
+    def fetch(self, window: Window, copy: WindowCopy) -> None:
+        """Copy all rows of a window."""
+        with _JOBS_AT_ONCE:
+            if any(self._run(window, copy) for _ in range(1 + self.RESTARTS)):
+                return
+        raise self._failure(f"The export of stream {self.stream} for {window} failed {1 + self.RESTARTS} times")
+
+    def _run(self, window: Window, copy: WindowCopy) -> bool:
+        """Run one job; False when the vendor gave it up. One that nobody would fetch any more is called off."""
+        reply = self.starter.send_request(stream_slice=window.to_slice(), log_formatter=self.log_formatter)
+        started = cast(Response, reply)
+        job, state, wait, waited = str(started.json()["jobId"]), "", 1.0, 0.0
+        try:
+            while waited < self.LONGEST_RUN:
+                state, _ = self._look(job)
+                if state == "completed":
+                    self._download_all(job, copy)
+                if state in self.ENDS:
+                    LOGGER.info(f"{self.stream}: {window}: job {job} {state}.")
+                    return state == "completed"
+                time.sleep(wait)
+                wait, waited = min(self.LONGEST_WAIT, 2 * wait), waited + wait
+        finally:
+            if state not in self.ENDS:
+                address, key = urljoin(str(started.request.url), job), started.request.headers["Api-Key"]
+                with suppress(requests.RequestException):
+                    requests.delete(address, headers={"Api-Key": key}, timeout=self.TIMEOUTS, allow_redirects=False)
+        raise self._failure(f"The export job of stream {self.stream} for {window} was not done after a day")
+
+    def _look(self, job: str, after: str = "") -> tuple[str, dict[str, str]]:
+        """Return a job's state and the addresses of its files behind `after`, by name, in order."""
+        reply = self.requester.send_request(
+            stream_slice=StreamSlice(partition={"path_part": f"{job}/files"}, cursor_slice={}),
+            request_params={"startAfter": after} if after else {},
+            log_formatter=self.log_formatter,
+        )
+        if not reply:
+            return "failed", {}  # the vendor knows the job no more
+        said = reply.json()
+        if said.get("exportTruncated"):
+            raise TransferBroken("the vendor truncated the export")
+        return str(said.get("jobState")).lower(), {file["file"]: file["url"] for file in said.get("files") or []}
+
+    def _download_all(self, job: str, copy: WindowCopy) -> None:
+        after = ""
+        while files := self._look(job, after)[1]:
+            for name, address in files.items():
+                self._download(job, after, name, address, copy)
+            after = max(files)
+
+    def _download(self, job: str, after: str, name: str, address: str, copy: WindowCopy) -> None:
+        """Append a file; one that breaks off or whose address has expired is asked for again by the same page."""
+        problem: object = ""
+        for number in range(1, self.DOWNLOADS + 1):
+            try:
+                with requests.get(address, stream=True, timeout=self.TIMEOUTS) as reply:
+                    if reply.ok:
+                        # A last line that is no JSON may be cut short; after the last try it is a row.
+                        copy.add(reply, whole_lines=number < self.DOWNLOADS)
+                        return
+                    problem = f"HTTP {reply.status_code}"
+            except TransferBroken as broken:
+                problem = broken
+            except requests.RequestException as error:
+                problem = type(error).__name__
+            time.sleep(backoff_seconds(number, 1, self.LONGEST_WAIT))
+            address = self._look(job, after)[1].get(name, address)
+        raise self._failure(f"A file of the export of stream {self.stream} could not be had ({problem})")
+
+    def _failure(self, sentence: str) -> AirbyteTracedException:
+        saved = "What came before is saved; the next sync goes on there."
+        return failure(FailureType.transient_error, f"{sentence}. {saved}")
+
+
+# ---- retrievers
+
+
+@dataclass
+class AdaptiveWindowRetriever(SimpleRetriever):
     """Reads an export slice as windows whose length follows how the last one went.
 
-    A window is all or nothing: its rows are first copied to a private temporary file, as fast as they come, by one
-    long reply or, with `export_method: jobs`, by an export job; and only a complete one is parsed and emitted. The
-    state moves to a window's end once its rows are out, were there any or not.
-
-    Why not YAML: `step` is fixed, and whether a window is too long is known only after the call; the cursor saves the
-    newest record, which means nothing in an unsorted export and moves nothing in an empty one.
-    Units: whole seconds, UTC, start inclusive, end exclusive.
-    Errors: transient_error when the shortest window still breaks off; the state is the last complete window's end.
+    A window is all or nothing: it is copied to a private temporary file as fast as it comes, by one long reply or an
+    export job, and only a complete one is emitted. The state moves to its end once its rows are out, if there are any.
+    Errors: transient_error when the shortest window still breaks off.
     Source: https://api.iterable.com/api/docs (export, data.json), read 2026-11-22.
     """
 
@@ -695,1256 +1151,143 @@ class ExportWindowRetriever(SimpleRetriever):
     job_starter: Requester | None = None
     job_requester: Requester | None = None
 
-    ROWS_AT_A_TIME = 2000
-
-    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+    def __post_init__(self, parameters: Json) -> None:
         super().__post_init__(parameters)
         self.log_formatter = self._pages = BuilderPages(self.name)
         # The factory makes only its own retrievers' requesters stream; without it a window would sit in memory.
         self.requester.stream_response = True  # type: ignore[attr-defined]
         self._jobs = None
         if self.config.get("export_method") == "jobs" and self.job_starter and self.job_requester:
-            project = jobs_of_project(self.config)
-            self._jobs = ExportJobs(self.name, self.job_starter, self.job_requester, project, self.log_formatter)
+            self._jobs = ExportJobs(self.name, self.job_starter, self.job_requester, self.log_formatter)
 
-    def read_records(
-        self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
-    ) -> Iterable[Record]:
+    def read_records(self, records_schema: Json, stream_slice: StreamSlice | None = None) -> Iterable[Record]:
         start, end = Window.of(stream_slice or {})
-        pace = WindowPace(timedelta(days=self.first_window_days))
+        size = AdaptiveWindowSize(timedelta(days=self.first_window_days))
         windows = 0
-        while start < end and not self._pages.are_enough(windows):
-            window = Window(start, min(end, start + pace.length))
+        while start < end and not self._pages.limit_reached(windows):
+            window = Window(start, min(end, start + size.length))
             with closing(WindowCopy()) as copy:
                 try:
-                    self._fetch(window, copy)
-                except RequestWindowSplitRequiredException as broken:
-                    self._shorten(pace, window, broken)
+                    with heartbeat(f"{self.name}: waiting for {window}"):
+                        self._fetch(window, copy)
+                except TransferBroken as broken:
+                    self._shorten(size, window, broken)
                     continue
-                yield from self._rows(copy, records_schema, window)
+                except VendorRefusal as refusal:
+                    if not refusal.is_about_item:
+                        raise
+                    LOGGER.warning(f"{self.name}: nothing is read. {refusal.message}")
+                    return
+                records = self._parse_response(copy.as_reply(), records_schema, window.to_slice())
+                # Without a slice: a row must never move the state, which is a window's end and nothing else.
+                yield from in_batches(Record(record.data, self.name) for record in records)
             if self.cursor:
-                save_state(self.cursor, self.name, self._known(window, copy))
+                save_state(self.cursor, self.name, window)
             LOGGER.info(f"{self.name}: {window} read, {copy.lines:,} lines in {copy.seconds:.1f} s.")
-            pace.succeeded(window.length, copy.seconds, copy.lines)
+            size.succeeded(window.end - window.start, copy.seconds, copy.lines)
             start = window.end
             windows += 1
 
-    def _fetch(self, window: Window, copy: "WindowCopy") -> None:
-        """Bring all rows of a window onto this machine; RequestWindowSplitRequiredException when that breaks off."""
-        try:
-            with life_signs(f"{self.name}: waiting for {window}"):
-                if self._jobs:
-                    self._jobs.fetch(window, copy)
-                else:
-                    self._fetch_stream(window, copy)
-        except OSError as failure:
-            if failure.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise RequestWindowSplitRequiredException(self.name, "the disk for temporary files is full") from failure
+    def _fetch(self, window: Window, copy: WindowCopy) -> None:
+        """Bring all rows of a window onto this machine. Errors: TransferBroken when that breaks off."""
+        if self._jobs:
+            self._jobs.fetch(window, copy)
+        elif response := self._fetch_next_page(window.to_slice()):
+            with closing(response):
+                copy.add(response, whole_lines=window.end - window.start > AdaptiveWindowSize.LAST_RESORTS[-1])
 
-    def _fetch_stream(self, window: Window, copy: "WindowCopy") -> None:
-        response = self._fetch_next_page(window.to_slice())
-        if response is None:
-            raise RequestWindowSplitRequiredException(self.name, "there was no reply")
-        with closing(response):
-            try:
-                copy.add(response, whole_lines=window.length > WindowPace.LAST_RESORTS[-1])
-            except requests.RequestException as failure:
-                raise RequestWindowSplitRequiredException(self.name, _kind_of_break(failure)) from failure
-
-    def _known(self, window: Window, copy: "WindowCopy") -> Window:
-        """The part of a window that the vendor could know to its end, should this machine's clock be ahead of its."""
-        if copy.clock is None or copy.clock.behind <= CLOCKS_APART:
-            return window
-        latest = copy.clock.time - timedelta(minutes=self.config.get("lookback_window", 5))
-        if latest >= window.end:
-            return window
-        LOGGER.warning(
-            f"{self.name}: the clock of this machine is {copy.clock.behind.total_seconds():.0f} s ahead of the API's. "
-            "What the API could not know yet is asked for again by the next sync; set the clock."
-        )
-        return Window(window.start, max(window.start, latest))
-
-    def _shorten(self, pace: WindowPace, window: Window, broken: RequestWindowSplitRequiredException) -> None:
-        if not pace.broke(window.length):
-            raise AirbyteTracedException(
-                message=f"Stream {self.name} could not be read beyond {window.start.isoformat()}: even a window of one "
-                f"second broke off ({broken.error_message}). What came before is saved; the next sync goes on there.",
-                failure_type=FailureType.transient_error,
+    def _shorten(self, size: AdaptiveWindowSize, window: Window, broken: TransferBroken) -> None:
+        if not size.broke(window.end - window.start):
+            raise failure(
+                FailureType.transient_error,
+                f"Stream {self.name} could not be read beyond {window.start.isoformat()}: even a window of one second "
+                f"broke off ({broken}). What came before is saved; the next sync goes on there. If that second holds "
+                "more rows than one reply delivers, `export_method: jobs` can read it.",
             ) from broken
-        LOGGER.info(f"{self.name}: {window}: {broken.error_message}; trying {pace.length} at a time.")
-
-    def _rows(self, copy: "WindowCopy", records_schema: Mapping[str, Any], window: Window) -> Iterable[Record]:
-        name = self.name
-        # Without a slice: a row must never move the state, which is a window's end and nothing else.
-        rows = (
-            Record(record.data, name)
-            for record in self._parse_response(copy.as_reply(), records_schema, window.to_slice())
-        )
-        # Some at a time: handed on one by one, they wake the thread that prints for each, which costs a seventh more.
-        while some := list(itertools.islice(rows, self.ROWS_AT_A_TIME)):
-            yield from some
-
-
-class BuilderPages:
-    """Replies as pages for the Connector Builder, which are asked for in its test reads and nowhere else.
-
-    The framework gives its own retrievers such a thing, and a limit in test reads; custom ones get neither.
-    """
-
-    TEST_READ_LIMIT = 5
-
-    def __init__(self, stream: str) -> None:
-        self._stream = stream
-        self._are_shown = False
-
-    def __call__(self, response: requests.Response) -> Any:
-        self._are_shown = True
-        return format_http_message(response, f"Request of {self._stream}", "A page of records", self._stream)
-
-    def are_enough(self, parts_read: int) -> bool:
-        """Whether a test read has seen what it may, of windows or of parents."""
-        return self._are_shown and parts_read >= self.TEST_READ_LIMIT
-
-
-CLOCKS_APART = timedelta(minutes=1)
-CHUNK_BYTES = 1 << 20
-IN_MEMORY_BYTES = 8 << 20
-
-
-class EndedInsideALine(requests.RequestException):
-    """A reply that looked complete and was not: its last line is no JSON."""
-
-
-class WindowCopy:
-    """The rows of a window on this machine, in a private temporary file.
-
-    lines: how many there are. seconds: how long they took to come. clock: the vendor's when it was asked, if it said.
-    """
-
-    def __init__(self) -> None:
-        # Spooled: small replies touch no disk; large ones have no name there, so that a crash leaves nothing behind.
-        self.file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115 — `close` closes it
-        self.lines = 0
-        self.seconds = 0.0
-        self.clock: VendorClock | None = None
-
-    def add(self, response: requests.Response, whole_lines: bool = True) -> None:
-        """Append a streamed reply as fast as it comes.
-
-        Errors: requests.RequestException when it breaks off; EndedInsideALine when that shows at its last line only,
-        and that was asked for. Nothing of it is kept then.
-        """
-        first, began = self.file.tell(), time.monotonic()
-        self.clock = self.clock or clock_of(response)
-        try:
-            lines = self._append(response, whole_lines)
-        except BaseException:
-            self.file.seek(first)
-            self.file.truncate()
-            raise
-        self.lines += lines
-        # `elapsed` starts when the request leaves, not when it queues for its share of the budget.
-        self.seconds += response.elapsed.total_seconds() + time.monotonic() - began
-
-    def _append(self, response: requests.Response, whole_lines: bool) -> int:
-        lines = 0
-        line_start = end = self.file.tell()
-        for chunk in response.iter_content(CHUNK_BYTES):
-            self.file.write(chunk)
-            if newlines := chunk.count(b"\n"):
-                lines += newlines
-                line_start = end + chunk.rfind(b"\n") + 1
-            end += len(chunk)
-        self.file.seek(line_start)
-        last_line = self.file.read()
-        if not last_line:
-            return lines
-        if whole_lines and parse_line(last_line) is None:
-            raise EndedInsideALine("the reply ended inside a line")
-        self.file.write(b"\n")
-        return lines + 1
-
-    def clear(self) -> None:
-        """Forget what was added."""
-        self.file.seek(0)
-        self.file.truncate()
-        self.lines, self.seconds = 0, 0.0
-
-    def as_reply(self) -> requests.Response:
-        """The copy as a reply whose content it is."""
-        self.file.seek(0)
-        reply = requests.Response()
-        reply.status_code = 200
-        reply.raw = self.file
-        return reply
-
-    def close(self) -> None:
-        self.file.close()
-
-
-class VendorClock(NamedTuple):
-    """What time it was at the vendor when it answered, in whole seconds, and how far behind ours that is at least."""
-
-    time: datetime
-    behind: timedelta
-
-
-def clock_of(response: requests.Response) -> VendorClock | None:
-    """The vendor's clock, if a reply that has just come tells it."""
-    try:
-        told = parsedate_to_datetime(response.headers["Date"])
-    except (KeyError, TypeError, ValueError):
-        return None
-    told = told.replace(tzinfo=told.tzinfo or UTC)
-    # Nobody knows whether it is the time at which the vendor began to work on the reply or ended.
-    return VendorClock(told, datetime.now(UTC) - response.elapsed - told)
-
-
-SECONDS_BETWEEN_LIFE_SIGNS = 60.0
-
-
-@contextmanager
-def life_signs(title: str) -> Iterator[None]:
-    """Log once a minute what is still awaited, for whoever reads the log; platforms count rows and states only."""
-    over = threading.Event()
-
-    def report() -> None:
-        began = time.monotonic()
-        while not over.wait(SECONDS_BETWEEN_LIFE_SIGNS):
-            LOGGER.info(f"{title} for {time.monotonic() - began:.0f} s now.")
-
-    threading.Thread(target=report, daemon=True).start()
-    try:
-        yield
-    finally:
-        over.set()
-
-
-class _FinishedWindow(Partition):
-    """A window in the cursor's words, so that it can be closed before the whole slice is."""
-
-    def __init__(self, stream: str, window: Window) -> None:
-        self._stream = stream
-        self._slice = window.to_slice()
-
-    def read(self) -> Iterable[Record]:
-        return ()
-
-    def to_slice(self) -> StreamSlice:
-        return self._slice
-
-    def stream_name(self) -> str:
-        return self._stream
-
-    def __hash__(self) -> int:
-        return hash((self._stream, self._slice))
-
-
-def save_state(cursor: ConcurrentCursor, stream: str, window: Window) -> None:
-    """Move the state to a window's end and emit it, whatever the rows of the window were."""
-    finished = _FinishedWindow(stream, window)
-    newest = {cursor.cursor_field.cursor_field_key: window.to_slice()["end_time"]}
-    cursor.observe(Record(newest, stream, finished.to_slice()))
-    cursor.close_partition(finished)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Export jobs
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-class ProjectJobs:
-    """The export jobs that this process has running in one project: so many at a time, and how to call them off.
-
-    Each stream has a retriever of its own, but the limit is the organisation's; so the retrievers share one of these.
-    """
-
-    # Seconds and tries to call a job off; the vendor allows one such call a second.
-    PATIENCE = 10.0
-    TRIES = 5
-    PAUSE = 1.1
-    # Seconds between two looks at what is still to be called off.
-    LOOK = 0.1
-
-    def __init__(self, at_once: int) -> None:
-        self.places = threading.BoundedSemaphore(at_once)
-        self._lock = threading.Lock()
-        self._starts = 0
-        self._running: dict[str, Mapping[str, str]] = {}
-        self._is_called_off = False
-
-    def start(self, start: Callable[[], "ExportJob"]) -> "ExportJob":
-        """The job that `start` has the vendor begin. Errors: transient_error once all jobs have been called off."""
-        with self._lock:
-            if self._is_called_off:
-                raise AirbyteTracedException(
-                    message="No more export jobs are started, since the sync is being stopped.",
-                    failure_type=FailureType.transient_error,
-                )
-            self._starts += 1
-        job = None
-        try:
-            job = start()
-            return job
-        finally:
-            with self._lock:
-                self._starts -= 1
-                if job is not None:
-                    self._running[job.address] = job.headers
-
-    @contextmanager
-    def running(self, job: "ExportJob") -> Iterator[None]:
-        """Calls a job that was started off unless it is over at the end of the block."""
-        try:
-            yield
-        finally:
-            headers = self._running.pop(job.address, None)
-            if headers is not None and not job.is_over:
-                self.cancel(job.address, headers)
-
-    def cancel_all(self) -> None:
-        """Cancel what runs and what is just being started, as far as the vendor can be reached; start nothing more."""
-        with self._lock:
-            self._is_called_off = True
-        while self._starts or self._running:
-            for address in list(self._running):
-                if headers := self._running.pop(address, None):
-                    self.cancel(address, headers)
-            time.sleep(self.LOOK)
-
-    def cancel(self, address: str, headers: Mapping[str, str]) -> None:
-        # Not by the framework's requester: it would log the failure, wait and retry in a process that is to end.
-        for _ in range(self.TRIES):
-            with suppress(requests.RequestException):
-                reply = requests.delete(address, headers=headers, timeout=self.PATIENCE, allow_redirects=False)
-                if reply.status_code != 429 and reply.status_code < 500:
-                    return
-            time.sleep(self.PAUSE)
-
-
-_PROJECTS: WeakValueDictionary[bytes, ProjectJobs] = WeakValueDictionary()
-
-
-def jobs_of_project(config: Mapping[str, Any]) -> ProjectJobs:
-    """What the streams of one project share, as long as any of them is there."""
-    place = [config.get(name) for name in ("api_key", "api_url", "region")]
-    key = blake2b(json.dumps(place).encode()).digest()
-    _call_off_on_sigterm()
-    return _PROJECTS.setdefault(key, ProjectJobs(config.get("export_jobs_at_once", 4)))
-
-
-def call_off_jobs(within: float = 15.0) -> None:
-    """Cancel all export jobs of this process; gives up after `within` seconds."""
-    # In a thread: a signal may come while the main thread holds a lock that is needed here.
-    for project in list(_PROJECTS.values()):
-        helper = threading.Thread(target=project.cancel_all, daemon=True)
-        helper.start()
-        helper.join(within)
-
-
-def _call_off_on_sigterm() -> None:
-    """Have SIGTERM cancel the jobs first, unless somebody else handles it."""
-    is_main = threading.current_thread() is threading.main_thread()
-    if is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _call_off_and_end)
-
-
-def _call_off_and_end(number: int, _frame: Any) -> None:
-    signal.signal(number, signal.SIG_DFL)
-    call_off_jobs()
-    signal.raise_signal(number)
-    os._exit(128 + number)  # the first process of a container survives a signal that nobody handles
+        LOGGER.info(f"{self.name}: {window}: {broken}; trying {size.length} at a time.")
 
 
 @dataclass
-class ExportJob:
-    """A job the vendor has taken: where it is, what was asked for, and the files that are here already."""
+class SequentialPartitionRetriever(SimpleRetriever):
+    """Reads a stream's items one after the other, as one partition: every combination of what the `parents` list.
 
-    address: str
-    headers: Mapping[str, str]
-    asked: Mapping[str, Any]
-    taken: set[str] = field(default_factory=set)
-    newest: str = ""
-    is_over: bool = False
-
-    @classmethod
-    def of(cls, reply: requests.Response | None) -> "ExportJob":
-        """The job that a reply to `export/start` announces; transient_error when it announces none."""
-        try:
-            started = cast(requests.Response, reply)
-            request = started.request
-            address = urljoin(str(request.url), str(int(started.json()["jobId"])))
-            headers = {name: value for name, value in request.headers.items() if name == "Api-Key"}
-            return cls(address, headers, json.loads(request.body or "{}"))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise AirbyteTracedException(
-                message="The API took an export job but did not say which; the next sync asks again.",
-                failure_type=FailureType.transient_error,
-            ) from error
-
-    @property
-    def number(self) -> str:
-        """The vendor's id of the job."""
-        return self.address.rpartition("/")[2]
-
-
-ENDS_OF_JOBS = ("completed", "failed", "cancelled")
-
-
-class JobFiles(NamedTuple):
-    """One look at a job: its state in lower case, and the signed address of each file by name, in order."""
-
-    state: str
-    files: dict[str, str]
-
-
-@dataclass
-class ExportJobs:
-    """Brings a window by an asynchronous export job: start it, look now and then, download each file that is there.
-
-    A job has no limit of four a minute and no long reply that may break off. Only a completed one counts; one that
-    failed or was cancelled is started again; any state that is not known is taken for running.
-
-    Why not YAML: AsyncRetriever cuts its slices before the first job has run and cannot shorten one that the vendor
-    truncates; its state is the newest record; and it has no say in how a file is fetched when its address expires.
-    Units: seconds for waits. Addresses of files are signed: they are fetched without the key, and never logged.
-    Errors: RequestWindowSplitRequiredException when the vendor truncates the export; transient_error when a job fails
-    `RESTARTS` times more, is not done after a day, or a file cannot be had.
-    Source: https://api.iterable.com/api/docs (export, start and files), read 2026-11-22.
-    """
-
-    stream: str
-    starter: Requester
-    requester: Requester
-    project: ProjectJobs
-    log_formatter: Callable[[requests.Response], Any]
-
-    RESTARTS = 3
-    FIRST_WAIT = 1.0
-    LONGEST_WAIT = 300.0
-    LONGEST_RUN = 24 * 3600.0
-    FILES_PER_PAGE = 10
-    DOWNLOADS = 10
-    TIMEOUTS = (60, 300)
-
-    _has_looked_for_left_over: bool = field(init=False, default=False)
-
-    def fetch(self, window: Window, copy: WindowCopy) -> None:
-        """Copy all rows of a window."""
-        with self.project.places:
-            for _ in range(1 + self.RESTARTS):
-                copy.clear()
-                if self._is_brought(window, copy):
-                    return
-        raise AirbyteTracedException(
-            message=f"The export of stream {self.stream} for {window} failed or was cancelled {1 + self.RESTARTS} "
-            "times. What came before is saved; the next sync goes on there.",
-            failure_type=FailureType.transient_error,
-        )
-
-    def _is_brought(self, window: Window, copy: WindowCopy) -> bool:
-        """Run one job; False when the vendor gave it up."""
-        job = self.project.start(lambda: self._started(window, copy))
-        with self.project.running(job):
-            self._cancel_left_over(job)
-            for wait in self._waits():
-                state = self._look(job, copy)
-                job.is_over = state in ENDS_OF_JOBS
-                if job.is_over:
-                    LOGGER.info(f"{self.stream}: {window}: job {job.number} {state}.")
-                    return state == "completed"
-                time.sleep(wait)
-        raise AirbyteTracedException(
-            message=f"The export job of stream {self.stream} for {window} was not done after a day and was called off.",
-            failure_type=FailureType.transient_error,
-        )
-
-    def _started(self, window: Window, copy: WindowCopy) -> ExportJob:
-        reply = self.starter.send_request(stream_slice=window.to_slice(), log_formatter=self.log_formatter)
-        copy.clock = None if reply is None else clock_of(reply)
-        return ExportJob.of(reply)
-
-    def _waits(self) -> Iterator[float]:
-        wait = self.FIRST_WAIT
-        waited = 0.0
-        while waited < self.LONGEST_RUN:
-            yield wait
-            waited += wait
-            wait = min(self.LONGEST_WAIT, 2 * wait)
-
-    def _look(self, job: ExportJob, copy: WindowCopy) -> str:
-        """Take the files that are new; the state the job was in before, so that `completed` means that all are here.
-
-        A job that the vendor knows no more counts as failed.
-        """
-        known = job.newest
-        try:
-            state = self._take_files(job, known, copy)
-            if state == "completed" and known:
-                # Once more from the start: nobody says that files are named in the order they appear in.
-                state = self._take_files(job, "", copy)
-        except VendorRefusal as refusal:
-            if refusal.status != 404:
-                raise
-            state = "failed"
-        return state
-
-    def _take_files(self, job: ExportJob, after: str, copy: WindowCopy) -> str:
-        """Take what is new of the pages behind a file; the state said with the first of them."""
-        found = first = self._files(job, after)
-        while True:
-            for name, address in found.files.items():
-                if name not in job.taken:
-                    self._download(job, name, after, copy, address)
-                    job.taken.add(name)
-            last = next(reversed(found.files), after)
-            job.newest = max(job.newest, last)
-            is_last = last == after or (first.state != "completed" and len(found.files) < self.FILES_PER_PAGE)
-            if is_last:
-                return first.state
-            after = last
-            found = self._files(job, after)
-
-    def _files(self, job: ExportJob, after: str) -> JobFiles:
-        said = self._ask(f"{job.number}/files", {"startAfter": after} if after else {})
-        files = {str(file["file"]): str(file["url"]) for file in said.get("files") or []}
-        if said.get("exportTruncated"):
-            raise RequestWindowSplitRequiredException(self.stream, "the vendor truncated the export")
-        return JobFiles(str(said.get("jobState", "")).lower(), files)
-
-    def _ask(self, path: str, parameters: Mapping[str, str]) -> Row:
-        reply = self.requester.send_request(
-            stream_slice=StreamSlice(partition={"child": path}, cursor_slice={}),
-            request_params=parameters,
-            log_formatter=self.log_formatter,
-        )
-        said: Any = reply.json() if reply is not None else {}
-        if not isinstance(said, dict):
-            raise AirbyteTracedException(
-                message=f"What the API says about an export job of stream {self.stream} cannot be understood; the next "
-                "sync asks again.",
-                failure_type=FailureType.transient_error,
-            )
-        return said
-
-    def _download(self, job: ExportJob, name: str, after: str, copy: WindowCopy, address: str) -> None:
-        """Append a file; one that breaks off or whose address has expired is asked for again by the same page.
-
-        A last line that is no JSON may mean that the file is not whole; after the last try it counts as a bad line.
-        """
-        failure = self._append(address, copy)
-        for tries in range(1, self.DOWNLOADS):
-            if failure is None:
-                return
-            time.sleep(min(self.LONGEST_WAIT, self.FIRST_WAIT * 2 ** (tries - 1)))
-            address = self._files(job, after).files.get(name, address)
-            failure = self._append(address, copy, whole_lines=tries < self.DOWNLOADS - 1)
-        if failure is not None:
-            raise AirbyteTracedException(
-                message=f"A file of the export of stream {self.stream} could not be had in {self.DOWNLOADS} tries "
-                f"({failure}). The next sync asks for the window again.",
-                failure_type=FailureType.transient_error,
-            )
-
-    def _append(self, address: str, copy: WindowCopy, whole_lines: bool = True) -> str | None:
-        """Append the file at an address; what went wrong, if anything, in words that do not hold the address."""
-        try:
-            with requests.get(address, stream=True, timeout=self.TIMEOUTS) as reply:
-                reply.raise_for_status()
-                copy.add(reply, whole_lines)
-        except requests.RequestException as failure:
-            return f"HTTP {failure.response.status_code}" if failure.response is not None else type(failure).__name__
-        return None
-
-    def _cancel_left_over(self, own: ExportJob) -> None:
-        """Cancel jobs of a sync that was killed: unfinished ones of the same type that start where this one starts.
-
-        The listing is not said to show what was asked for; without it nobody can tell whose a job is, and it is let be.
-        """
-        if self._has_looked_for_left_over:
-            return
-        self._has_looked_for_left_over = True
-        try:
-            jobs = self._ask("jobs", {}).get("jobs") or []
-        except AirbyteTracedException as failure:
-            LOGGER.info(f"{self.stream}: whether jobs are left over cannot be seen ({failure.message}).")
-            return
-        for listed in jobs:
-            number = str(listed.get("id"))
-            is_other = number != own.number and listed.get("dataTypeName") == own.asked["dataTypeName"]
-            if not is_other or str(listed.get("jobState")).lower() in (*ENDS_OF_JOBS, "cancelling"):
-                continue
-            start = _second_of(listed.get("startDateTime"))
-            if start and start == _second_of(own.asked["startDateTime"]):
-                LOGGER.info(f"{self.stream}: job {number}, left over by an earlier sync, is called off.")
-                self.project.cancel(urljoin(own.address, number), own.headers)
-            else:
-                LOGGER.info(
-                    f"{self.stream}: job {number} of the same type runs, too. If an earlier sync left it over, it ends "
-                    "by itself; until then it takes a place among those the vendor runs at a time."
-                )
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Children
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class InTurnRetriever(SimpleRetriever):
-    """Reads a stream's partitions one after the other, as one: every combination of what the `parents` list.
-
-    The state of an incremental stream moves to the end of the slice once all of them are out.
-    Why not YAML: as partitions of their own, children that share a budget of a few calls a minute would each hold a
-    worker while they wait, and no other stream would get one; and the state would be one per partition. They stand
-    under `parents`, since under `partition_router` the framework makes a partition of each.
-    Errors: those of the first partition that fails; those before it are out.
+    One bad item costs no other. One that the vendor refuses is left out, with a warning: a group, once its halves were
+    refused; where `other_way` names a field, once it was refused with that set, too. One that cannot be had after all
+    retries fails the stream after the others were read. Logs may show an item's `shown_field`. Of rows with one
+    `unique_field` the first is kept. `items_at_once` are read side by side.
+    Errors: transient_error with the number of items, and the first one's reason.
     """
 
     parents: list[PartitionRouter] | None = None
     cursor: Cursor | None = None
+    shown_field: str = ""
+    other_way: str = ""
+    unique_field: str = ""
+    items_at_once: int = 1
 
-    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+    def __post_init__(self, parameters: Json) -> None:
         super().__post_init__(parameters)
         self.log_formatter = self._pages = BuilderPages(self.name)
 
-    def read_records(self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None) -> Iterable[Any]:
+    def read_records(self, records_schema: Json, stream_slice: StreamSlice | None = None) -> Iterable[Any]:
         span = stream_slice.cursor_slice if stream_slice else {}
-        for number, parents in enumerate(itertools.product(*(router.stream_slices() for router in self.parents or []))):
-            if self._pages.are_enough(number):
-                return
-            asked_for = {name: value for parent in parents for name, value in parent.partition.items()}
-            partition = StreamSlice(partition=asked_for, cursor_slice=span)
-            with life_signs(f"{self.name}: still reading"):
-                for record in super().read_records(records_schema, partition):
-                    # Without a slice: a row must never move the state.
-                    yield Record(cast(Record, record).data, self.name)
+        refused: list[str] = []
+        failed: list[str] = []
+
+        def read(item: Row) -> Iterator[Record]:
+            try:
+                yield from self._read_item(records_schema, StreamSlice(partition=item, cursor_slice=span))
+            except AirbyteTracedException as problem:
+                is_refusal = isinstance(problem, VendorRefusal) and problem.is_about_item
+                if not is_refusal and problem.failure_type != FailureType.transient_error:
+                    raise
+                others = self._other_ways(item) if is_refusal else []
+                if not others:
+                    shown = f"{self.shown_field} {item[self.shown_field]}: " if self.shown_field else ""
+                    reason = problem.message if is_refusal else problem.internal_message
+                    (refused if is_refusal else failed).append(f"{shown}{reason}")
+                for other in others:
+                    yield from read(other)
+
+        with heartbeat(f"{self.name}: still reading"):
+            yield from in_batches(self._unique(self._side_by_side(read)))
+        if refused:
+            LOGGER.warning(f"{self.name}: {len(refused):,} items are left out; the first: {refused[0]}")
+        if failed:
+            count = f"{len(failed):,} items of stream {self.name} could not be had"
+            others = "all others were read, and the next sync asks again"
+            raise failure(FailureType.transient_error, f"{count}; {others}. The first: {failed[0]}")
         if isinstance(self.cursor, ConcurrentCursor):
             save_state(self.cursor, self.name, Window.of(span))
 
+    def _side_by_side(self, read: Callable[[Row], Iterator[Record]]) -> Iterator[Record]:
+        combinations = itertools.product(*(router.stream_slices() for router in self.parents or []))
+        items = ({name: value for part in parts for name, value in part.partition.items()} for parts in combinations)
+        shown = itertools.takewhile(lambda numbered: not self._pages.limit_reached(numbered[0]), enumerate(items))
+        if self.items_at_once == 1:
+            yield from itertools.chain.from_iterable(read(item) for _, item in shown)
+            return
+        with ThreadPoolExecutor(self.items_at_once) as pool:
+            while batch := [item for _, item in itertools.islice(shown, self.items_at_once)]:
+                yield from itertools.chain.from_iterable(pool.map(lambda item: list(read(item)), batch))
 
-@dataclass
-class NewestFirstRetriever(SimpleRetriever):
-    """Reads a listing of the newest records first, of which all but one leave the state where it is.
+    def _read_item(self, records_schema: Json, item: StreamSlice) -> Iterator[Record]:
+        for record in super().read_records(records_schema, item):
+            # Without a slice: a row must never move the state.
+            yield Record(cast(Record, record).data, self.name)
 
-    Only a record that is newer than all before it carries its slice; by the others the cursor would learn nothing. One
-    from beyond the slice carries none either: a state in the future would keep later syncs from reading at all.
-    Why not YAML: the stock retriever gives every record its slice, which the cursor makes JSON of and hashes each time.
-    """
-
-    cursor: Cursor | None = None
-
-    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
-        super().__post_init__(parameters)
-        self.log_formatter = BuilderPages(self.name)
-
-    def read_records(self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None) -> Iterable[Any]:
-        cursor_field = cast(ConcurrentCursor, self.cursor).cursor_field.cursor_field_key
-        newest, end = None, int(cast(StreamSlice, stream_slice)["end_time"])
-        for record in super().read_records(records_schema, stream_slice):
-            row = cast(Record, record).data
-            moment = row.get(cursor_field)
-            if moment is None or (moment <= end and (newest is None or moment > newest)):
-                newest = moment or newest
-                yield record
-            else:
-                yield Record(row, self.name)
-
-
-@dataclass
-class PartitionFields(RecordTransformation):
-    """Adds to a record what its request asked for, such as the list whose members were listed.
-
-    `extra_fields` names, by the field to add, fields that the parent passed on.
-    Why not YAML: AddFields evaluates a template per field and row, and members come by the million.
-    """
-
-    extra_fields: Mapping[str, str] = field(default_factory=dict)
-
-    def transform(self, record: Row, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
-        for name, value in stream_slice.partition.items():
-            if name != "parent_slice":
-                record[name] = value
-        for name, passed_on in self.extra_fields.items():
-            record[name] = stream_slice.extra_fields[passed_on]
-
-
-@dataclass
-class InstantCopies(RecordTransformation):
-    """Adds copies of epoch milliseconds as RFC 3339, for those who sort and join by time.
-
-    `copies` names, by the field to add, the field to copy.
-    Why not YAML: a template per row would cost more than the parsing.
-    """
-
-    copies: Mapping[str, str] = field(default_factory=dict)
-
-    def transform(self, record: Row, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
-        for name, copied in self.copies.items():
-            if record.get(copied) is not None:
-                with suppress(*CANNOT_CONVERT):  # the copied field says what it is
-                    record[name] = rfc3339(record[copied])
-
-
-@dataclass
-class ChangedSince(RecordFilter):
-    """Keeps the records of a full listing that changed since the state, by the latest of their dates.
-
-    Why not YAML: the stock client-side filter looks at the cursor field only, which is the date of creation.
-    Units: any spelling of an instant.
-    """
-
-    date_fields: list[str] = field(default_factory=list)
-
-    def filter_records(
-        self, records: Iterable[Any], stream_state: Any, stream_slice: Any = None, next_page_token: Any = None
-    ) -> Iterator[Mapping[str, Any]]:
-        since = Window.of(stream_slice).start.isoformat()[:19]
+    def _unique(self, records: Iterator[Record]) -> Iterator[Record]:
+        seen: set[Any] = {None}
         for record in records:
-            dates = [second for name in self.date_fields if (second := _second_of(record.get(name)))]
-            if not dates or max(dates) >= since:
+            key = record.get(self.unique_field)
+            if key is None or key not in seen:
+                seen.add(key)
                 yield record
 
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Rows
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-def parse_line(line: bytes) -> Row | None:
-    """The JSON object on a line; None when there is no such thing.
-
-    What no destination takes for a number stays text: NaN, Infinity, integers beyond 64 bits.
-    """
-    try:
-        row = None if _may_hold_long_integer(line) else orjson.loads(line)
-    except orjson.JSONDecodeError:
-        row = None
-    if row is None:
-        try:
-            row = json.loads(line, parse_int=_integer_or_text, parse_constant=str)
-        except ValueError:
-            return None
-    return row if isinstance(row, dict) else None
-
-
-_DIGITS_AS_ZEROS = bytes(ord("0") if chr(byte).isdecimal() else ord(" ") for byte in range(256))
-_LONG_RUN = b"0" * 19
-_BEFORE_A_NUMBER = frozenset(b":,[- \t\r\n")
-
-
-def _may_hold_long_integer(text: bytes) -> bool:
-    """Whether 19 digits in a row may be a number: the fast parser would make a float of such an integer, silently.
-
-    Ids in hexadecimal often have so many; they stand behind a quote or a letter. A pattern would take fifteen times as
-    long.
-    """
-    zeros = text.translate(_DIGITS_AS_ZEROS)
-    place = zeros.find(_LONG_RUN)
-    while place >= 0:
-        if place == 0 or text[place - 1] in _BEFORE_A_NUMBER:
-            return True
-        end = zeros.find(b" ", place)
-        place = -1 if end < 0 else zeros.find(_LONG_RUN, end)
-    return False
-
-
-def _integer_or_text(digits: str) -> int | str:
-    number = int(digits)
-    return number if -(2**63) <= number < 2**64 else digits
-
-
-@dataclass
-class JsonLines(RecordExtractor):
-    """Reads the rows of an export, one JSON object a line; blank lines are nothing.
-
-    Why not YAML: the stock decoder drops a line it cannot parse, with no bound and with the line in the log.
-    Errors: system_error once more than one line, and more than `BAD_SHARE` of the lines, of one reply are no JSON, or
-    when it holds nothing else.
-    """
-
-    parameters: InitVar[Mapping[str, Any]]
-
-    BAD_SHARE = 0.01
-
-    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
-        self._stream = parameters["name"]
-
-    def extract_records(self, response: requests.Response) -> Iterator[Row]:
-        good = bad = broken = 0
-        for block in reply_blocks(response):
-            parse = parse_line if _may_hold_long_integer(block) else orjson.loads
-            for line in block.split(b"\n"):
-                try:
-                    row = parse(line)
-                except orjson.JSONDecodeError:
-                    row = None
-                if type(row) is dict or (row := parse_line(line)) is not None:
-                    good += 1
-                    yield row
-                elif line.strip():
-                    bad += 1
-                    broken += line.lstrip().startswith(b"{")
-        if bad:
-            # Without a row, or what was to be one, it is no export at all: somebody's page, or an error in plain words.
-            self._report(bad, good + bad, is_export=bool(good or broken))
-
-    def _report(self, bad: int, lines: int, is_export: bool) -> None:
-        found = f"{self._stream}: {bad:,} of {lines:,} lines of an export are not JSON"
-        if not is_export or bad > max(1, lines * self.BAD_SHARE):
-            raise AirbyteTracedException(
-                message=f"{found}, too many to go on. The next sync reads them again; if it fails, tell the vendor.",
-                failure_type=FailureType.system_error,
-            )
-        LOGGER.warning(f"{found} and left out.")
-
-
-def reply_blocks(response: requests.Response) -> Iterator[bytes]:
-    """A reply in blocks of whole lines, from its copy on this machine if there is one."""
-    if not isinstance(response.raw, tempfile.SpooledTemporaryFile):
-        yield response.content
-        return
-    rest = b""
-    while chunk := response.raw.read(CHUNK_BYTES):
-        block, newline, rest = (rest + chunk).rpartition(b"\n")
-        yield block + newline
-    yield rest
-
-
-@dataclass
-class NextWindowsRows(RecordFilter):
-    """Leaves the rows of a window's end second to the next window, which starts with it.
-
-    With windows that neither overlap nor leave a gap this is all there is to de-duplicate, also across syncs and
-    whatever the lookback window. Rows dated elsewhere outside the window are kept and reported: if the vendor should
-    select by another date than the row shows, no other window would bring them. The instant is respelled on the way,
-    so that a row has the same key however it was spelled.
-    Why not YAML: a template per row would cost ten times the parsing, and knows one spelling of an instant.
-    """
-
-    cursor_field: str = ""
-
-    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
-        super().__post_init__(parameters)
-        self._stream = parameters["name"]
-
-    def filter_records(
-        self, records: Iterable[Any], stream_state: Any, stream_slice: Any = None, next_page_token: Any = None
-    ) -> Iterator[Mapping[str, Any]]:
-        start, end = (moment.isoformat()[:19] for moment in Window.of(stream_slice))
-        outside = undated = 0
-        for row in records:
-            try:
-                moment = row[self.cursor_field] = rfc3339(row.get(self.cursor_field))
-            except CANNOT_CONVERT:
-                undated += 1
-            else:
-                second = moment[:19]
-                if second == end:
-                    continue
-                if not start <= second < end:
-                    outside += 1
-            yield row
-        if outside or undated:
-            LOGGER.warning(
-                f"{self._stream}: of the window {start} – {end}, {outside:,} rows are dated outside it, {undated:,} "
-                f"have no readable `{self.cursor_field}`; all of them are kept."
-            )
-
-
-def _second_of(value: Any) -> str | None:
-    try:
-        return rfc3339(value)[:19]
-    except CANNOT_CONVERT:
-        return None
-
-
-@dataclass
-class EventKey(RecordTransformation):
-    """Adds `event_id`, the same whenever the event is read.
-
-    Iterable's events have no id: a message id is shared by all opens and clicks of a message. The key is a hash over
-    the stream's name and every field of the row but those that Iterable rewrites later.
-    Why not YAML: the hash filter of the template language takes no object, and would cost more than the parsing.
-    """
-
-    parameters: InitVar[Mapping[str, Any]]
-
-    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
-        self._stream = parameters["name"]
-
-    def transform(self, record: Row, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
-        add_key(record, "event_id", stable_hash(self._stream, record))
-
-
-@dataclass
-class UserKey(RecordTransformation):
-    """Adds `user_key`: the project-wide id of a user, else the e-mail address, else the user id.
-
-    Why not YAML: a template per row would cost more than the parsing.
-    """
-
-    def transform(self, record: Row, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
-        known = record.get("itblUserId") or record.get("email") or record.get("userId")
-        add_key(record, "user_key", str(known) if known else stable_hash("user", record))
-
-
-def add_key(record: Row, name: str, key: str) -> None:
-    """Set the key of a row; a field of the row's own by that name is kept as `row.<name>`."""
-    if name in record:
-        record[f"row.{name}"] = record[name]
-    record[name] = key
-
-
-@functools.lru_cache(maxsize=4096)  # a project's rows have few shapes
-def _rewritten_later(names: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(
-        name for name in names if name in ("itblInternal", "eventUpdatedAt") or name.startswith("itblInternal.")
-    )
-
-
-def stable_hash(kind: str, row: Row) -> str:
-    """128 bits over `kind` and the part of a row that stays as it is, in hexadecimal."""
-    left_out = _rewritten_later(tuple(row))
-    stable = {name: value for name, value in row.items() if name not in left_out} if left_out else row
-    try:
-        text = orjson.dumps(stable, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        text = json.dumps(stable, sort_keys=True).encode()
-    return blake2b(kind.encode() + b"\n" + text, digest_size=16).hexdigest()
-
-
-@dataclass
-class TextLines(RecordExtractor):
-    """Reads a plain-text reply, one value a line, as records with that one field.
-
-    Why not YAML: the stock decoder of lines streams, so a transfer that breaks half-way has already emitted the half.
-    """
-
-    line_field: str = ""
-
-    def extract_records(self, response: requests.Response) -> Iterator[Row]:
-        for block in reply_blocks(response):
-            # One line at a time: text and list of a list of millions would be several times its size.
-            for line in io.BytesIO(block):
-                if value := line.decode("utf-8", "replace").strip():
-                    yield {self.line_field: value}
-
-
-@dataclass
-class ListMember(RecordTransformation):
-    """Completes a line of a list with `email` or `userId`, by the line's form.
-
-    Lists of hybrid projects hold both kinds: a user id where a user has no e-mail address.
-    Why not YAML: a template per row would take eight times as long, and members come by the million.
-    """
-
-    def transform(self, record: Row, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
-        identifier = record["identifier"]
-        record["email" if "@" in identifier else "userId"] = identifier
-
-
-@dataclass
-class NamedValues(RecordExtractor):
-    """Makes records of what is no list of objects: a mapping of names to values, or a list of bare values.
-
-    `field_paths` are tried in turn; the first one that leads somewhere counts.
-    Why not YAML: the stock extractor takes whatever it finds for a record, texts included.
-    """
-
-    field_paths: list[list[str]] = field(default_factory=list)
-    name_field: str = ""
-    value_field: str = ""
-
-    def extract_records(self, response: requests.Response) -> Iterator[Row]:
-        body = response.json()
-        found: Any = next((value for path in self.field_paths if (value := _at(body, path)) is not None), [])
-        if isinstance(found, dict):
-            yield from ({self.name_field: name, self.value_field: value} for name, value in found.items())
-        else:
-            yield from (item if isinstance(item, dict) else {self.name_field: item} for item in found)
-
-
-def _at(body: Any, path: list[str]) -> Any:
-    for name in path:
-        body = body.get(name) if isinstance(body, dict) else None
-    return body
-
-
-@dataclass
-class NumberedRows(RecordExtractor):
-    """Reads rows that have no id of their own and gives each its place in the reply, from 0.
-
-    Why not YAML: no stock extractor or transformation knows the place of a record.
-    """
-
-    field_path: list[str] = field(default_factory=list)
-    number_field: str = ""
-
-    def extract_records(self, response: requests.Response) -> Iterator[Row]:
-        for number, row in enumerate(_at(response.json(), self.field_path) or []):
-            yield {**row, self.number_field: number}
-
-
-@dataclass
-class WithoutCredentials(RecordTransformation):
-    """Takes out of a record, however deep, what lets its holder act for a user or a provider.
-
-    Profiles and overrides hold device tokens, access tokens and provider keys under names that Courier leaves open.
-    Why not YAML: RemoveFields needs to be told each path.
-    """
-
-    def transform(self, record: Row, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
-        kept = without_credentials(record)
-        record.clear()
-        record.update(kept)
-
-
-_CREDENTIAL = re.compile(
-    r"(tokens?|secret|password|apikey|accesskey|privatekey|routingkey|credentials?|authorization|authentication)$"
-)
-
-
-def without_credentials(value: Any) -> Any:
-    """A copy of a JSON value without the fields that are named like a credential."""
-    if isinstance(value, list):
-        return [without_credentials(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {name: without_credentials(item) for name, item in value.items() if not _names_a_credential(name)}
-
-
-def _names_a_credential(name: str) -> bool:
-    letters = re.sub(r"[^a-z]", "", name.lower())
-    return letters in ("apn", "expo") or bool(_CREDENTIAL.search(letters))
-
-
-@dataclass
-class MetricsCsv(RecordExtractor):
-    """Reads a CSV of figures whose columns differ from reply to reply.
-
-    A record has a snake_cased copy of each column and, under `data`, the line under the vendor's own names, numbers as
-    numbers. Blank cells, and cells missing from a short line, are absent. Of columns with one name the last counts.
-    Why not YAML: the stock decoder yields texts, fails on compressed replies, and cannot rename what it does not know.
-    """
-
-    def extract_records(self, response: requests.Response) -> Iterator[Row]:
-        lines = csv.reader(io.StringIO(response.content.decode("utf-8-sig", "replace"), newline=""))
-        names = next(lines, [])
-        for cells in lines:
-            line = {name: figure(cell) for name, cell in zip(names, cells, strict=False) if name and cell.strip()}
-            if line:
-                yield {**{snake_case(name): value for name, value in line.items()}, "data": line}
-
-
-def figure(cell: str) -> Any:
-    """A cell as the number it spells, or as it is: `NaN`, `N/A`, `007` and names stay text."""
-    return _number_of(cell) if _NUMBER.fullmatch(cell) else cell
-
-
-# As JSON spells them: no leading zeros, blanks or underscores.
-_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
-
-
-def _number_of(text: str) -> int | float:
-    return int(text) if text.lstrip("-").isdecimal() else float(text)
-
-
-_WORD_ENDS = re.compile(r"(?<=[a-z])(?=[A-Z])|[^A-Za-z0-9]+")
-
-
-def snake_case(name: str) -> str:
-    """`Purchases / M (Email)` as `purchases_m_email`."""
-    return _WORD_ENDS.sub("_", name).strip("_").lower()
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Columns
-# ---------------------------------------------------------------------------------------------------------------------
-
-Convert = Callable[[Any], Any]
-
-
-class Column(NamedTuple):
-    """What a column takes as it is, and how it makes anything else fit (ValueError: it cannot)."""
-
-    kind: str
-    as_is: "frozenset[type]"
-    convert: Convert
-
-
-@dataclass
-class SchemaColumns(TypeTransformer):
-    """Makes a record fit its schema: values take their column's type, all the rest goes into the object `data`.
-
-    A value that does not fit its column goes into `data` too, so that a typed destination loses nothing. Where `rest`
-    is empty, `data` is a column like any other, which holds all of the record already.
-    Why not YAML: the stock normalization moves no keys, reads no timestamps, and resolves the schema for each record.
-    """
-
-    rest: str = "data"
-    _schema: Mapping[str, Any] = field(init=False, repr=False, default_factory=dict)
-    _columns: dict[str, Column] = field(init=False, repr=False, default_factory=dict)
-
-    def transform(self, record: Row, schema: Mapping[str, Any]) -> None:
-        if schema is not self._schema:
-            self._columns = {name: column_of(of) for name, of in schema["properties"].items() if name != self.rest}
-            self._schema = schema
-        rest = take_misfits(record, self._columns)
-        if rest:
-            rest = respell(rest, record, self._columns)
-        if rest and self.rest:
-            record[self.rest] = rest
-
-
-def take_misfits(record: Row, columns: Mapping[str, Column]) -> Row:
-    """Convert the values of a record to their columns; take out and return those that have none or do not fit."""
-    misfits: Row = {}
-    for name, value in list(record.items()):
-        if (column := columns.get(name)) is None:
-            misfits[name] = record.pop(name)
-        elif value is not None and type(value) not in column.as_is:
-            try:
-                record[name] = column.convert(value)
-            except CANNOT_CONVERT:
-                misfits[name] = record.pop(name)
-    return misfits
-
-
-def respell(misfits: Row, record: Row, columns: Mapping[str, Column]) -> Row:
-    """Move what is only spelled otherwise into its columns, and return the others.
-
-    Iterable spells nested fields in three ways: as objects, with dotted names, and arrays of objects as one array per
-    field (`shoppingCartItems.price: [14.95, 30]`). What is there already in the column's own spelling is not repeated.
-    """
-    others: Row = {}
-    series: dict[str, Row] = {}
-    for name, value in misfits.items():
-        if "." not in name and not isinstance(value, dict):
-            others[name] = value
-            continue
-        head, dot, tail = name.partition(".")
-        column = columns.get(head) if dot else None
-        if column and column.kind == "object" and _put(record, head, column, {tail: value}):
-            continue
-        if column and column.kind == "array" and isinstance(value, list):
-            series.setdefault(head, {})[tail] = value
-        elif isinstance(value, dict) and any(other.startswith(f"{name}.") for other in columns):
-            dotted = {f"{name}.{inner}": item for inner, item in value.items()}
-            others.update(take_misfits(dotted, columns))
-            if any(record.get(inner, item) != item for inner, item in dotted.items()):
-                others[name] = value
-            record.update({inner: item for inner, item in dotted.items() if inner not in record})
-        else:
-            others[name] = value
-    for head, fields in series.items():
-        items = [dict(zip(fields, values, strict=False)) for values in zip(*fields.values(), strict=False)]
-        if len({len(values) for values in fields.values()}) > 1 or not _put(record, head, columns[head], items):
-            others.update({f"{head}.{tail}": values for tail, values in fields.items()})
-    return others
-
-
-def _put(record: Row, name: str, column: Column, value: Any) -> bool:
-    """Add a value to a column of a record; False when it does not fit or says otherwise than what is there."""
-    there = record.get(name)
-    if isinstance(there, dict) and isinstance(value, dict):
-        if any(there.get(inner, item) != item for inner, item in value.items()):
-            return False
-        value = {**there, **value}
-    elif there is not None:
-        return bool(there == value)
-    try:
-        record[name] = _fit(column, value)
-    except CANNOT_CONVERT:
-        return False
-    return True
-
-
-CANNOT_CONVERT = (ValueError, TypeError, OverflowError)
-
-
-def column_of(schema: Mapping[str, Any]) -> Column:
-    """The column for a property of a JSON schema with one type besides null."""
-    declared = schema["type"]
-    kind = declared if isinstance(declared, str) else next(name for name in declared if name != "null")
-    if schema.get("format") == "date-time":
-        return Column("date-time", frozenset({Timestamp}), rfc3339)
-    if kind == "object" and schema.get("properties"):
-        fields = {name: column_of(of) for name, of in schema["properties"].items()}
-        return Column(kind, frozenset(), _object_of(fields))
-    if kind == "array" and schema.get("items"):
-        return Column(kind, frozenset(), _array_of(column_of(schema["items"])))
-    return _PLAIN_COLUMNS[kind]
-
-
-def _object_of(columns: Mapping[str, Column]) -> Convert:
-    def convert(value: Any) -> Row:
-        return {name: _fit(columns[name], item) if name in columns else item for name, item in _object(value).items()}
-
-    return convert
-
-
-def _array_of(items: Column) -> Convert:
-    def convert(value: Any) -> list[Any]:
-        if not isinstance(value, list):
-            raise ValueError("not an array")
-        return [_fit(items, item) for item in value]
-
-    return convert
-
-
-def _fit(column: Column, value: Any) -> Any:
-    return value if value is None or type(value) in column.as_is else column.convert(value)
-
-
-def _object(value: Any) -> Row:
-    """An object, also one that comes as text holding JSON, as `transactionalData` does."""
-    parsed = parse_line(value.encode()) if isinstance(value, str) else value
-    if not isinstance(parsed, dict):
-        raise ValueError("not an object")
-    return parsed
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, (dict, list)):
-        raise ValueError("not a text")
-    return orjson.dumps(value).decode()
-
-
-def _integer(value: Any) -> int:
-    number = _number(value)
-    if number != int(number):
-        raise ValueError("not an integer")
-    return int(number)
-
-
-def _number(value: Any) -> int | float:
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        value = _number_of(value)
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
-        raise ValueError("not a finite number")
-    return value
-
-
-def _boolean(value: Any) -> bool:
-    if not isinstance(value, str) or value.lower() not in ("true", "false"):
-        raise ValueError("not a boolean")
-    return value.lower() == "true"
-
-
-def _array(value: Any) -> list[Any]:
-    raise ValueError("not an array")
-
-
-_PLAIN_COLUMNS = {
-    kind: Column(kind, frozenset(as_is), convert)
-    for kind, as_is, convert in (
-        ("string", {str}, _text),
-        ("integer", {int}, _integer),
-        ("number", {int}, _number),
-        ("boolean", {bool}, _boolean),
-        ("object", {dict}, _object),
-        ("array", {list}, _array),
-    )
-}
+    def _other_ways(self, item: Row) -> list[Row]:
+        """Return what to ask for in place of a refused item: `{"id": [1]}` and `{"id": [2]}` for `{"id": [1, 2]}`."""
+        for name, group in item.items():
+            if isinstance(group, list) and len(group) > 1:
+                half = len(group) // 2
+                return [{**item, name: group[:half]}, {**item, name: group[half:]}]
+        return [{**item, self.other_way: True}] if self.other_way and self.other_way not in item else []

@@ -123,7 +123,7 @@ def create_source(
         # The framework masks secrets only once the source exists, and building it may fail.
         update_secrets(get_secrets(specification, config))
         # It would first compare the configuration with the specification, which names neither field nor remedy.
-        components.refuse_mistakes(config)
+        components.validate_config(specification, config)
     # No `config_path`: with it the framework would write a migrated configuration over the user's file.
     return SourceMessaging(catalog=catalog, config=config, state=state or [], source_config=manifest)
 

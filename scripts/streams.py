@@ -152,7 +152,7 @@ def _kind(retriever: Json) -> str:
 def _parents(component: Any) -> Iterator[Json]:
     """The links to parent streams below a component, but not those of the parents themselves."""
     if isinstance(component, dict):
-        if component.get("type") == "ParentStreamConfig":
+        if "parent_key" in component:
             yield component
             return
         component = list(component.values())
@@ -173,7 +173,8 @@ def _links(retriever: Json, names: set[str]) -> Iterator[Link]:
 def _endpoints(retriever: Json) -> Iterator[str]:
     """The URL, or each of the URLs, that a stream reads."""
     requester = retriever["requester"]
-    for partition in _partitions(retriever.get("partition_router", {})):
+    routers = [retriever.get("partition_router", {}), *retriever.get("parents", [])]
+    for partition in [partition for router in routers for partition in _partitions(router)]:
         url = _evaluated(requester["url"], requester.get("$parameters", {}), partition)
         yield unquote(str(url))
 
@@ -183,8 +184,8 @@ def _partitions(router: Json) -> list[dict[str, str]]:
     if router.get("type") == "ListPartitionRouter":
         return [{router["cursor_field"]: value} for value in router["values"]]
     links = {link["partition_field"]: link["parent_key"] for link in _parents(router)}
-    # `child` says nothing; other names of parts are meant for readers.
-    return [{field: f"{{{key if field == 'child' else field}}}" for field, key in links.items()}]
+    # `path_part` says nothing; other names of parts are meant for readers.
+    return [{field: f"{{{key if field == 'path_part' else field}}}" for field, key in links.items()}]
 
 
 def _data_type(requester: Json) -> str:

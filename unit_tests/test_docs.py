@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from components import WindowPace
+from components import AdaptiveWindowSize
 from scripts import diagram, streams
 from scripts.diagram import Relation
 from scripts.streams import ROOT
@@ -292,7 +292,7 @@ def first_window_days(name: str) -> int:
 
 def windows(days: int, first: int) -> int:
     """How many windows a history has that comes in at once."""
-    pace, left, number = WindowPace(timedelta(days=first)), timedelta(days=days), 0
+    pace, left, number = AdaptiveWindowSize(timedelta(days=first)), timedelta(days=days), 0
     while left > timedelta():
         asked = min(left, pace.length)
         pace.succeeded(asked, seconds=0, lines=0)

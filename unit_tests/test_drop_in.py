@@ -311,6 +311,6 @@ def test_a_state_nobody_can_read_is_an_error_that_names_the_stream(
     assert isinstance(synced.crash, AirbyteTracedException)
     assert synced.crash.failure_type is FailureType.config_error
     assert synced.crash.message == (
-        "The saved state of stream email_open holds no readable instant in `createdAt`: "
-        "reset the stream, or correct the state to an instant like 2026-03-24T11:55:00+00:00."
+        "The saved state of stream email_open holds no timestamp in `createdAt`: reset the stream, or correct it to "
+        "one like 2026-03-24T11:55:00+00:00."
     )

@@ -3,8 +3,7 @@
 import errno
 import re
 import time
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 from unittest import mock
@@ -12,19 +11,16 @@ from unittest import mock
 import pytest
 import requests
 
-from components import EXPORT_METHODS, WHOLE_NUMBERS, WindowCopy, vendor_message
+from components import WindowCopy, vendor_message
 from sandbox import Sandbox, serve
 from sandbox.faults import Answer, Cut, Fault
-from source_messaging import load_manifest
-from unit_tests.conftest import NOW, Command, Syncing
+from unit_tests.conftest import Command, Syncing
 from unit_tests.support.clock import VirtualClock
 from unit_tests.support.exports import (
     DAY,
     EXPORT,
-    Engine,
     delivered,
     held,
-    over_both_engines,
     rows_every,
     windows,
 )
@@ -32,6 +28,7 @@ from unit_tests.support.exports import (
 LISTS = "/api/lists$"
 GENERIC_ERROR = Answer(500, {"msg": "An error occurred.", "code": "GenericError", "params": None})
 START = "2026-01-01T00:00:00+00:00"
+DATE = "`start_date` must be a date in the past, spelled like YYYY-MM-DDTHH:mm:ssZ."
 TEN_WAITS = [20, 40, 80, 160, 320, 400, 400, 400, 400, 400]
 
 
@@ -109,9 +106,9 @@ def test_the_eleventh_failure_ends_the_stream_as_transient(
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7), ("600", 600), (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90), ("soon", 20)],
+    [("7", 7), ("600", 600), ("soon", 20)],
 )
-def test_retry_after_is_honoured_in_seconds_and_as_a_date(
+def test_retry_after_is_honoured(
     sandbox: Sandbox, sync: Syncing, clock: VirtualClock, header: str, seconds: int
 ) -> None:
     sandbox.faults.add(Fault(LISTS, Answer(429, "Slow down.", headers={"Retry-After": header})))
@@ -197,16 +194,9 @@ def test_a_redirect_to_another_host_gets_neither_key_nor_trust(
     assert [state for state in synced.states.get(stream, []) if state.get("createdAt", START) != START] == []
     assert synced.errors[stream]["failure_type"] == "config_error"
     assert synced.errors[stream]["message"] == (
-        f"The API sends stream {stream} on to another address, which does not get the key: check `api_url` and what "
-        "stands between this machine and the API."
+        f"The API refused stream {stream}: HTTP 302, “no explanation given”: it sends the request on to another "
+        "address, which does not get the key; check `api_url` and what stands between this machine and the API."
     )
-
-
-def test_a_redirect_within_the_host_is_followed(sandbox: Sandbox, sync: Syncing, config: dict[str, Any]) -> None:
-    sandbox.iterable.lists = [{"id": 7}]
-    sandbox.faults.add(Fault(LISTS, Answer(302, "", headers={"Location": "/api/lists?moved=1"})))
-
-    assert [row["id"] for row in sync("lists").records["lists"]] == [7]
 
 
 def test_an_error_that_breaks_off_is_waited_for_like_any_other(
@@ -253,57 +243,31 @@ def test_a_gateway_that_keeps_giving_up_waiting_shortens_the_window(
 
 def test_a_full_disk_shortens_the_window(sandbox: Sandbox, sync: Syncing) -> None:
     sandbox.iterable.add_events("emailSend", rows_every(DAY, datetime(2026, 1, 1), datetime(2026, 3, 15)))
-    add = WindowCopy.add
+    append = WindowCopy._append
 
-    def full(copy: WindowCopy, response: requests.Response, whole_lines: bool = True) -> None:
-        add(copy, response, whole_lines)
-        if copy.lines > 10:
+    def full(copy: WindowCopy, response: requests.Response, whole_lines: bool) -> int:
+        lines = append(copy, response, whole_lines)
+        if lines > 10:
             raise OSError(errno.ENOSPC, "No space left on device")
+        return lines
 
-    with mock.patch.object(WindowCopy, "add", full):
+    with mock.patch.object(WindowCopy, "_append", full):
         synced = sync("email_send")
 
     assert delivered(synced) == held(sandbox)
-    assert any("the disk for temporary files is full; trying 15 days" in line for line in synced.logs)
+    assert any("No space left on device; trying 15 days" in line for line in synced.logs)
 
 
 def test_a_disk_that_is_full_for_a_second_says_so(sandbox: Sandbox, sync: Syncing) -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
 
-    with mock.patch.object(WindowCopy, "add", side_effect=full):
+    with mock.patch.object(WindowCopy, "_append", side_effect=full):
         synced = sync("email_send", fails=True)
 
-    assert synced.errors["email_send"]["message"] == (
+    assert synced.errors["email_send"]["message"].startswith(
         "Stream email_send could not be read beyond 2026-01-01T00:00:00+00:00: even a window of one second broke off "
-        "(the disk for temporary files is full). What came before is saved; the next sync goes on there."
+        "([Errno 28] No space left on device)."
     )
-
-
-@pytest.mark.parametrize(("ahead", "told"), [(0, False), (45, False), (600, True)])
-@over_both_engines
-def test_a_clock_that_is_ahead_loses_nothing(
-    sandbox: Sandbox, sync: Syncing, clock: VirtualClock, engine: Engine, ahead: int, told: bool
-) -> None:
-    sent = list(rows_every(timedelta(seconds=30), datetime(2026, 3, 15, 10), datetime(2026, 3, 15, 16)))
-    sandbox.clock = sandbox.iterable.clock = lambda: clock.now() - ahead
-    got: list[str] = []
-    logs: list[str] = []
-    state = None
-    for _ in range(3):
-        now = f"{datetime.fromtimestamp(sandbox.clock(), UTC):%Y-%m-%d %H:%M:%S}"
-        known = [row for row in sent if row["createdAt"][:19] <= now]
-        sandbox.iterable.events.clear()
-        sandbox.iterable.add_events("emailSend", known)
-        synced = sync("email_send", state=state, config={"start_date": "2026-03-15T09:00:00Z"})
-        got, logs, state = got + delivered(synced), logs + synced.logs, synced.final_state
-        clock.advance(3600)
-
-    (reached,) = [last["stream"]["stream_state"]["createdAt"] for last in state or []]
-    should = {row["messageId"] for row in sent if row["createdAt"][:19].replace(" ", "T") < reached[:19]}
-    assert set(got) >= should
-    assert len(should) > 300
-    assert any("the clock of this machine is" in line for line in logs) is told
-    assert (len(got) > len(set(got))) is told
 
 
 def test_a_host_that_cannot_be_reached_is_retried_not_split(
@@ -321,8 +285,8 @@ def test_a_host_that_cannot_be_reached_is_retried_not_split(
     ("answer", "sentence"),
     [
         (
-            Answer(400, {"msg": "Invalid dataTypeName", "code": "BadParams", "params": None}),
-            "HTTP 400, “Invalid dataTypeName”: if this project has no such data, remove the stream from the "
+            Answer(400, {"msg": "Invalid startDateTime", "code": "BadParams", "params": None}),
+            "HTTP 400, “Invalid startDateTime”: if this project has no such data, remove the stream from the "
             "connection.",
         ),
         (
@@ -361,16 +325,21 @@ def test_what_cannot_pass_fails_at_once_as_a_configuration_error_in_one_sentence
     assert len(sandbox.calls) == 1
 
 
-def test_a_type_of_event_that_the_project_does_not_know_ends_only_its_own_stream(
+def test_a_type_of_event_that_the_project_does_not_offer_is_empty_and_its_state_stays(
     sandbox: Sandbox, sync: Syncing
 ) -> None:
     sandbox.iterable.add_events("emailSend", rows_every(DAY, datetime(2026, 1, 1), datetime(2026, 3, 1)))
-    unknown = Answer(400, {"msg": "Unknown data type rcsSend", "code": "BadParams", "params": None})
+    unknown = Answer(400, {"msg": "Invalid dataTypeName: rcsSend", "code": "BadParams", "params": None})
     sandbox.faults.add(Fault(EXPORT, unknown, times=None, query={"dataTypeName": "rcsSend"}))
 
-    synced = sync("rcs_send", "email_send", fails=True)
+    synced = sync("rcs_send", "email_send")
 
-    assert synced.statuses == {"rcs_send": "INCOMPLETE", "email_send": "COMPLETE"}
+    assert synced.statuses == {"rcs_send": "COMPLETE", "email_send": "COMPLETE"}
+    assert synced.records["rcs_send"] == []
+    assert synced.states["rcs_send"][-1] == {"createdAt": START}
+    assert [
+        line for line in synced.logs if line.startswith("rcs_send: nothing is read. The API refused stream rcs_send")
+    ]
     assert delivered(synced) == held(sandbox)
 
 
@@ -389,9 +358,9 @@ def test_a_list_that_keeps_answering_generic_error_is_left_out_with_a_warning(
         (3, "3@example.com"),
     ]
     assert (
-        "list_users: listId 2 is left out, since the API answered 3 times with HTTP 500, “An error occurred.”."
+        "list_users: 1 items are left out; the first: listId 2: The API refused stream list_users: HTTP 500, “An error "
+        "occurred.”: it is left out."
     ) in synced.logs
-    assert "list_users: 1 left out so far." in synced.logs
     assert waits(clock) == [20, 40]
     assert synced.statuses == {"list_users": "COMPLETE"}
 
@@ -416,15 +385,16 @@ def test_a_user_whose_events_keep_failing_is_left_out_with_a_count_and_without_a
         key = "email" if "@" in person else "userId"
         row = {key: person, "createdAt": "2026-03-01 00:00:00 +00:00", "messageId": f"of {person}"}
         sandbox.iterable.add_events("emailSend", [row])
-    sandbox.faults.add(Fault("/api/export/userEvents$", GENERIC_ERROR, times=None, query={"email": "leo@example.com"}))
+    for name in ("email", "userId"):
+        sandbox.faults.add(Fault("/api/export/userEvents$", GENERIC_ERROR, times=None, query={name: "leo@example.com"}))
 
     synced = sync("events")
 
     assert sorted(row["data"]["messageId"] for row in synced.records["events"]) == ["of ana@example.com", "of u-7"]
     assert (
-        "events: one item is left out, since the API answered 3 times with HTTP 500, “An error occurred.”."
+        "events: 1 items are left out; the first: The API refused stream events: HTTP 500, “An error occurred.”: it is "
+        "left out."
     ) in synced.logs
-    assert "events: 1 left out so far." in synced.logs
     assert not [line for line in synced.logs if "leo@" in line]
 
 
@@ -476,49 +446,50 @@ def test_check_of_a_host_that_is_down_does_not_wait_for_ten_retries(
     [
         (
             {"api_key": ""},
-            "No API key is configured: fill `api_key` to read Iterable, or `courier.api_key` to read Courier, or both.",
+            "No API key: fill in `api_key` to read Iterable, `courier.api_key` to read Courier, or both.",
         ),
-        (
-            {"start_date": None},
-            "`start_date` is missing: say from when on to read, for example 2025-01-01T00:00:00Z.",
-        ),
-        (
-            {"start_date": "2025-13-01T00:00:00Z"},
-            "`start_date` must be an instant in UTC spelled like 2025-01-01T00:00:00Z.",
-        ),
-        ({"start_date": "yesterday"}, "`start_date` must be an instant in UTC spelled like 2025-01-01T00:00:00Z."),
-        ({"start_date": "2027-01-01T00:00:00Z"}, "`start_date` lies in the future: choose an instant in the past."),
-        (
-            {"region": "APAC"},
-            "`region` must be US or EU: it is the region in which the account was created.",
-        ),
-        ({"lookback_window": -1}, "`lookback_window` must be a whole number of minutes, 0 to 525600."),
-        ({"lookback_window": "5"}, "`lookback_window` must be a whole number of minutes, 0 to 525600."),
-        ({"lookback_window": 10**9}, "`lookback_window` must be a whole number of minutes, 0 to 525600."),
-        ({"num_workers": 0}, "`num_workers` must be a whole number, 1 to 200."),
-        ({"num_workers": "x"}, "`num_workers` must be a whole number, 1 to 200."),
-        ({"num_workers": 201}, "`num_workers` must be a whole number, 1 to 200."),
-        ({"max_retries": 11}, "`max_retries` must be a whole number, 0 to 10."),
-        ({"max_retries": None}, "`max_retries` must be a whole number, 0 to 10."),
-        ({"export_jobs_at_once": 7}, "`export_jobs_at_once` must be a whole number, 1 to 4."),
+        ({"start_date": None}, DATE),
+        ({"start_date": "2025-13-01T00:00:00Z"}, DATE),
+        ({"start_date": "2025-02-30T00:00:00Z"}, DATE),
+        ({"start_date": "0000-01-01T00:00:00Z"}, DATE),
+        ({"start_date": "yesterday"}, DATE),
+        ({"start_date": "2027-01-01T00:00:00Z"}, DATE),
+        ({"region": "APAC"}, "`region` must be US or EU."),
+        ({"lookback_window": -1}, "`lookback_window` must be a whole number from 0 to 525600."),
+        ({"lookback_window": "5"}, "`lookback_window` must be a whole number from 0 to 525600."),
+        ({"lookback_window": 5.5}, "`lookback_window` must be a whole number from 0 to 525600."),
+        ({"lookback_window": 10**9}, "`lookback_window` must be a whole number from 0 to 525600."),
+        ({"late_events_days": 31}, "`late_events_days` must be a whole number from 0 to 30."),
+        ({"num_workers": 0}, "`num_workers` must be a whole number from 1 to 200."),
+        ({"num_workers": "x"}, "`num_workers` must be a whole number from 1 to 200."),
+        ({"num_workers": 201}, "`num_workers` must be a whole number from 1 to 200."),
+        ({"max_retries": 11}, "`max_retries` must be a whole number from 0 to 10."),
+        ({"max_retries": None}, "`max_retries` must be a whole number from 0 to 10."),
         ({"export_method": "job"}, "`export_method` must be stream or jobs."),
-        ({"budget_share": 0}, "`budget_share` must be a number above 0: 0.5 takes half of the project's call budgets."),
+        ({"budget_share": 0}, "`budget_share` must be a number above 0."),
         ({"api_key": 5}, "`api_key` must be a text."),
+        ({"api_key": "k\u00e9y"}, "`api_key` holds characters that no key has: copy it again."),
+        ({"api_key": "two\nlines"}, "`api_key` holds characters that no key has: copy it again."),
         ({"courier": {"api_key": ["k"]}}, "`courier.api_key` must be a text."),
+        ({"courier": "k"}, "`courier` must be an object."),
         (
             {"courier": {"api_key": "k", "lookback_days": -1}},
-            "`courier.lookback_days` must be a whole number of days, 0 to 3650.",
-        ),
-        (
-            {"api_url": "http://api.iterable.com"},
-            "`api_url` must start with https://; plain http is accepted for this machine only (http://127.0.0.1:…).",
+            "`courier.lookback_days` must be a whole number from 0 to 3650.",
         ),
         *(
             (
                 {"api_url": address},
-                "`api_url` is not an address: it has the form https://host or https://host:port/path.",
+                "`api_url` must be an address like https://host/path; plain http is for this machine only "
+                "(http://127.0.0.1:…).",
             )
-            for address in ("https://", "https://exa mple", "https://example.com:99999", "https://[::1")
+            for address in (
+                "http://api.iterable.com",
+                "https://",
+                "https://exa mple",
+                "https://example.com:99999",
+                "https://[::1",
+                "https://example.com?a=b",
+            )
         ),
     ],
 )
@@ -528,18 +499,6 @@ def test_a_configuration_that_cannot_work_is_refused_in_one_sentence(
     refused = command("check", config | change)
 
     assert str(refused.crash) == sentence
-
-
-def test_the_bounds_of_the_configuration_are_those_of_its_specification() -> None:
-    specified = load_manifest()["spec"]["connection_specification"]["properties"]
-    fields = {**specified, **{f"courier.{name}": about for name, about in specified["courier"]["properties"].items()}}
-
-    assert {
-        name: (about["default"], about["minimum"], about["maximum"])
-        for name, about in fields.items()
-        if about["type"] == "integer"
-    } == WHOLE_NUMBERS
-    assert fields["export_method"]["enum"] == list(EXPORT_METHODS)
 
 
 @pytest.mark.parametrize(
@@ -569,9 +528,9 @@ def test_a_list_that_is_deleted_before_its_turn_is_left_out(sandbox: Sandbox, sy
 
     assert [row["listId"] for row in synced.records["list_users"]] == [1, 3]
     assert (
-        "list_users: listId 2 is left out, since the API answered with HTTP 400, “Invalid email list id”."
-        in synced.logs
-    )
+        "list_users: 1 items are left out; the first: listId 2: The API refused stream list_users: HTTP 400, “Invalid "
+        "email list id”: it is left out."
+    ) in synced.logs
 
 
 @pytest.mark.parametrize(

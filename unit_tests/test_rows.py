@@ -1,39 +1,34 @@
 """Edge cases of the hooks, one table each: what goes in, what comes out."""
 
+import io
 import json
 import math
 import tracemalloc
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone
-from email.utils import format_datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 import requests
-import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components import (
-    EventKey,
-    ListMember,
-    MetricsCsv,
-    NamedValues,
-    SchemaColumns,
-    TextLines,
-    UserKey,
-    WindowPace,
-    _may_hold_long_integer,
-    instant,
-    parse_line,
+    CHUNK_BYTES,
+    AdaptiveWindowSize,
+    FirstPathExtractor,
+    ListMemberExtractor,
+    MetricsCsvExtractor,
+    RecordKeyTransformation,
+    SchemaColumnsNormalization,
+    format_timestamp,
+    parse_timestamp,
     retry_after,
-    rfc3339,
     snake_case,
     stable_hash,
     vendor_message,
 )
 
-NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 Row = dict[str, Any]
 
 
@@ -42,11 +37,12 @@ def reply(body: Any = b"", status: int = 200, headers: Mapping[str, str] | None 
     response = requests.Response()
     response.status_code = status
     response.headers.update(headers or {})
-    response._content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    response.raw = io.BytesIO(body if isinstance(body, bytes) else json.dumps(body).encode())
+    _ = response.content  # has arrived
     return response
 
 
-# ------------------------------------------------------------------------------------------------ instants
+# ------------------------------------------------------------------------------------------------ timestamps
 
 
 @pytest.mark.parametrize(
@@ -62,6 +58,8 @@ def reply(body: Any = b"", status: int = 200, headers: Mapping[str, str] | None 
         (1772442904000, "2026-03-02T09:15:04+00:00"),
         (1772442904250, "2026-03-02T09:15:04.250000+00:00"),
         (1772442904250.0, "2026-03-02T09:15:04.250000+00:00"),
+        (1772442904, "2026-03-02T09:15:04+00:00"),
+        ("1772442904", "2026-03-02T09:15:04+00:00"),
         (0, "1970-01-01T00:00:00+00:00"),
         (-1, "1969-12-31T23:59:59.999000+00:00"),
         # what other writers make of them
@@ -79,10 +77,10 @@ def reply(body: Any = b"", status: int = 200, headers: Mapping[str, str] | None 
     ],
     ids=repr,
 )
-def test_an_instant_in_any_spelling_leaves_as_rfc_3339_in_utc(spelling: Any, spelled: str) -> None:
-    assert rfc3339(spelling) == spelled
-    assert instant(spelling) == datetime.fromisoformat(spelled)
-    assert instant(spelling).utcoffset() == timedelta(0)
+def test_a_timestamp_in_any_spelling_leaves_as_rfc_3339_in_utc(spelling: Any, spelled: str) -> None:
+    assert format_timestamp(spelling) == spelled
+    assert parse_timestamp(spelling) == datetime.fromisoformat(spelled)
+    assert parse_timestamp(spelling).utcoffset() == timedelta(0)
 
 
 @pytest.mark.parametrize(
@@ -111,11 +109,11 @@ def test_an_instant_in_any_spelling_leaves_as_rfc_3339_in_utc(spelling: Any, spe
     ],
     ids=repr,
 )
-def test_what_is_no_instant_is_a_value_error(value: Any) -> None:
+def test_what_is_no_timestamp_is_a_value_error(value: Any) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - its text is shown to nobody
-        rfc3339(value)
+        format_timestamp(value)
     with pytest.raises(ValueError):  # noqa: PT011
-        instant(value)
+        parse_timestamp(value)
 
 
 @settings(max_examples=200, deadline=None, database=None, derandomize=True)
@@ -129,8 +127,8 @@ def test_spelling_is_the_inverse_of_reading(moment: datetime, form: str, minutes
     spelling = form.format(there, there.isoformat()[-6:])
     expected = there if "%f" in form else there.replace(microsecond=0)
 
-    assert instant(spelling) == expected
-    assert datetime.fromisoformat(rfc3339(spelling)) == expected
+    assert parse_timestamp(spelling) == expected
+    assert datetime.fromisoformat(format_timestamp(spelling)) == expected
 
 
 # ---------------------------------------------------------------------------------------------------- keys
@@ -199,13 +197,16 @@ def test_the_order_of_keys_matters_at_no_depth() -> None:
 
 def test_a_key_never_changes_between_releases() -> None:
     row = OPEN | {"campaignId": 5551201, "isBot": False, "city": "大阪市"}
-    EventKey(parameters={"name": "email_open"}).transform(row)
+    RecordKeyTransformation(name="email_open", key_field="event_id").transform(row)
 
     assert row["event_id"] == "27e799cf71d8a5ae9c11e7ed90aeefe4"
 
 
 def test_the_same_row_of_another_kind_has_another_key() -> None:
     assert stable_hash("emailOpen", OPEN) != stable_hash("emailClick", OPEN)
+
+
+USER_KEY = RecordKeyTransformation(name="users", key_field="user_key", id_fields=["itblUserId", "email", "userId"])
 
 
 @pytest.mark.parametrize(
@@ -218,7 +219,7 @@ def test_the_same_row_of_another_kind_has_another_key() -> None:
     ],
 )
 def test_a_user_is_known_by_the_widest_id_there_is(row: Row, key: str) -> None:
-    UserKey().transform(row)
+    USER_KEY.transform(row)
 
     assert row["user_key"] == key
 
@@ -226,7 +227,7 @@ def test_a_user_is_known_by_the_widest_id_there_is(row: Row, key: str) -> None:
 def test_a_user_without_any_id_is_known_by_the_profile() -> None:
     ana, leo = {"firstName": "Ana"}, {"firstName": "Leo"}
     for row in (ana, leo):
-        UserKey().transform(row)
+        USER_KEY.transform(row)
 
     assert ana["user_key"] != leo["user_key"]
 
@@ -257,8 +258,8 @@ SCHEMA = {
 }
 
 
-def columns(row: Row, rest: str = "data") -> Row:
-    SchemaColumns(rest=rest).transform(row, SCHEMA)
+def columns(row: Row, overflow: str = "data") -> Row:
+    SchemaColumnsNormalization(overflow=overflow).transform(row, SCHEMA)
     return row
 
 
@@ -346,18 +347,30 @@ def test_null_stays_null(column: str) -> None:
         ("object", 17),
         ("array", "[1]"),
         ("array", {"0": 1}),
-        ("integers", ["a"]),
-        ("integers", [1, "a"]),
-        ("items", [{"price": "free"}]),
-        ("items", [17]),
-        ("device", {"id": "A-7"}),
-        ("device", {"seenAt": "soon"}),
         ("device", []),
     ],
     ids=repr,
 )
 def test_a_value_that_does_not_fit_is_kept_as_it_is_in_data(column: str, value: Any) -> None:
     assert columns({"id": 1, column: value}) == {"id": 1, "data": {column: value}}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "fitted"),
+    [
+        ("integers", ["a"], [None]),
+        ("integers", [1, "a", "3"], [1, None, 3]),
+        ("items", [{"price": "free", "own": 1}, {"price": "2"}], [{"price": None, "own": 1}, {"price": 2}]),
+        ("items", [17], [None]),
+        ("device", {"id": "A-7", "own": 1}, {"id": None, "own": 1}),
+        ("device", {"id": "7", "seenAt": "soon"}, {"id": 7, "seenAt": None}),
+    ],
+    ids=repr,
+)
+def test_a_part_that_does_not_fit_costs_itself_alone_and_the_whole_is_kept_in_data(
+    column: str, value: Any, fitted: Any
+) -> None:
+    assert columns({"id": 1, column: value}) == {"id": 1, column: fitted, "data": {column: value}}
 
 
 @pytest.mark.parametrize(
@@ -392,36 +405,25 @@ def test_every_other_key_goes_into_data(row: Row, fitted: Row) -> None:
         ({"device.id": 7, "device.own": 1}, {"device": {"id": 7, "own": 1}}),
         ({"device": {"id": 7}, "device.id": 7}, {"device": {"id": 7}}),
         ({"device": {"id": 7}, "device.own": 1}, {"device": {"id": 7, "own": 1}}),
-        ({"device": {"id": 7}, "device.id": 8}, {"device": {"id": 7}, "data": {"device.id": 8}}),
-        ({"device.id": "A-7"}, {"data": {"device.id": "A-7"}}),
-        (
-            {"items.price": ["1", 2], "items.own": [3, None]},
-            {"items": [{"price": 1.0, "own": 3}, {"price": 2, "own": None}]},
-        ),
+        ({"device.id": "A-7"}, {"device": {"id": None}, "data": {"device": {"id": "A-7"}}}),
         ({"items.price": [1, 2], "items.own": [3]}, {"data": {"items.price": [1, 2], "items.own": [3]}}),
-        ({"items.price": 1}, {"data": {"items.price": 1}}),
-        ({"items.price": ["free"]}, {"data": {"items.price": ["free"]}}),
-        (
-            {"items": [{"price": 1}], "items.price": [2]},
-            {"items": [{"price": 1}], "data": {"items.price": [2]}},
-        ),
         ({"internal": {"domain": "a", "own": 1}}, {"internal.domain": "a", "data": {"internal.own": 1}}),
         ({"data.plan": "pro"}, {"data": {"data.plan": "pro"}}),
     ],
     ids=repr,
 )
-def test_nested_dotted_and_columnwise_fields_end_in_the_same_column(row: Row, fitted: Row) -> None:
+def test_nested_and_dotted_fields_end_in_the_same_column(row: Row, fitted: Row) -> None:
     assert columns(row) == fitted
 
 
 def test_without_room_for_the_rest_data_is_a_column_like_any_other() -> None:
     row = {"id": "1", "own": 2, "number": "N/A", "data": {"id": 1, "own": 2, "number": "N/A"}}
 
-    assert columns(row, rest="") == {"id": 1, "data": {"id": 1, "own": 2, "number": "N/A"}}
+    assert columns(row, overflow="") == {"id": 1, "data": {"id": 1, "own": 2, "number": "N/A"}}
 
 
 def test_one_hook_serves_two_schemas_in_turn() -> None:
-    hook = SchemaColumns()
+    hook = SchemaColumnsNormalization()
     rows = [{"a": "1"}, {"a": "1"}, {"a": "1"}]
     texts, integers = ({"properties": {"a": {"type": kind}}} for kind in ("string", "integer"))
     for row, schema in zip(rows, (texts, integers, texts), strict=True):
@@ -452,40 +454,9 @@ def test_one_hook_serves_two_schemas_in_turn() -> None:
     ids=repr,
 )
 def test_named_values_are_found_wrapped_or_not_as_texts_or_as_objects(body: Any, records: list[Row]) -> None:
-    hook = NamedValues(field_paths=[["params", "names"], ["names"]], name_field="name", value_field="type")
+    hook = FirstPathExtractor(field_paths=[["params", "names"], ["names"]], name_field="name", value_field="type")
 
     assert list(hook.extract_records(reply(body))) == records
-
-
-@given(
-    st.lists(
-        st.integers(-(10**22), 10**22) | st.floats(allow_nan=False, allow_infinity=False) | st.text("0123456789ae -")
-    ),
-    st.sampled_from(["", " ", "\n"]),
-)
-@settings(max_examples=500, deadline=None)
-def test_no_long_integer_is_rounded_wherever_it_stands(values: list[Any], blank: str) -> None:
-    line = json.dumps({"x": values, "y": values[0] if values else 0}, separators=(f",{blank}", f":{blank}")).encode()
-
-    parsed = parse_line(line)
-
-    assert parsed is not None
-    assert [value if isinstance(value, str) else repr(value) for value in parsed["x"]] == [
-        value
-        if isinstance(value, str)
-        else repr(value)
-        if isinstance(value, float) or -(2**63) <= value < 2**64
-        else str(value)
-        for value in values
-    ]
-
-
-@pytest.mark.parametrize("run", ["1234567890123456789", "9" * 40])
-def test_digits_of_an_id_are_no_number(run: str) -> None:
-    for text in (f'{{"messageId":"{run}"}}', f'{{"messageId":"ab{run}cd","n":1}}', f"{run[:18]}"):
-        assert not _may_hold_long_integer(text.encode())
-    for text in (run, f'{{"n":{run}}}', f"[1, -{run}]", f'{{"id":"ab{run}cd","n":\t{run}}}'):
-        assert _may_hold_long_integer(text.encode())
 
 
 @pytest.mark.parametrize(
@@ -502,33 +473,41 @@ def test_digits_of_an_id_are_no_number(run: str) -> None:
     ids=repr,
 )
 def test_a_line_is_a_value(body: bytes, values: list[str]) -> None:
-    records = list(TextLines(line_field="identifier").extract_records(reply(body)))
+    records = list(ListMemberExtractor().extract_records(reply(body)))
 
-    assert records == [{"identifier": value} for value in values]
+    assert [record["identifier"] for record in records] == values
 
 
 def test_the_lines_of_a_large_list_are_not_held_beside_it() -> None:
     reply_of_a_million = reply(b"person-1234567@example.com\n" * 1_000_000)
     tracemalloc.start()
     try:
-        members = sum(1 for _ in TextLines(line_field="identifier").extract_records(reply_of_a_million))
+        members = sum(1 for _ in ListMemberExtractor().extract_records(reply_of_a_million))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
 
     assert members == 1_000_000
-    assert peak < len(reply_of_a_million.content) / 10
+    assert peak < 6 * CHUNK_BYTES < len(reply_of_a_million.content) / 4
 
 
 @pytest.mark.parametrize(
-    ("identifier", "column"),
-    [("ana@example.com", "email"), ("a@b", "email"), ("u-1", "userId"), ("17", "userId"), ("null", "userId")],
+    ("identifier", "columns"),
+    [
+        ("ana@example.com", {"email": "ana@example.com"}),
+        ("o'neil+x@mail.example.co.uk", {"email": "o'neil+x@mail.example.co.uk"}),
+        ("u-1", {"userId": "u-1"}),
+        ("17", {"userId": "17"}),
+        ("null", {"userId": "null"}),
+        ("auth0|ana@example.com", {}),
+        ("crm@4711", {}),
+        ("b@d@example.com", {}),
+    ],
 )
-def test_a_member_with_an_at_sign_is_an_address(identifier: str, column: str) -> None:
-    row = {"identifier": identifier}
-    ListMember().transform(row)
-
-    assert row == {"identifier": identifier, column: identifier}
+def test_a_member_is_an_address_or_an_id_only_where_its_form_leaves_no_doubt(identifier: str, columns: Row) -> None:
+    assert list(ListMemberExtractor().extract_records(reply(identifier.encode()))) == [
+        {"identifier": identifier, **columns}
+    ]
 
 
 @pytest.mark.parametrize(
@@ -552,7 +531,7 @@ def test_a_member_with_an_at_sign_is_an_address(identifier: str, column: str) ->
     ids=repr,
 )
 def test_a_table_of_figures_is_read_whatever_its_columns(body: str, lines: list[Row]) -> None:
-    records = list(MetricsCsv().extract_records(reply(body.encode())))
+    records = list(MetricsCsvExtractor().extract_records(reply(body.encode())))
 
     assert [record["data"] for record in records] == lines
     assert [{name: value for name, value in record.items() if name != "data"} for record in records] == [
@@ -588,9 +567,8 @@ def test_a_columns_name_is_the_vendors_in_snake_case(name: str, column: str) -> 
         ("7", 7.0),
         (" 60 ", 60.0),
         ("0", 0.0),
-        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
-        (format_datetime(NOW - timedelta(days=1), usegmt=True), 0.0),
-        (format_datetime(NOW, usegmt=True), 0.0),
+        ("7200", 3600.0),
+        ("Sun, 15 Mar 2026 12:01:30 GMT", None),
         ("-7", None),
         ("1.5", None),
         ("soon", None),
@@ -598,9 +576,8 @@ def test_a_columns_name_is_the_vendors_in_snake_case(name: str, column: str) -> 
     ],
     ids=repr,
 )
-def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) -> None:
-    with time_machine.travel(NOW, tick=False):
-        assert retry_after(reply(status=429, headers={"Retry-After": header})) == seconds
+def test_retry_after_is_whole_seconds_of_an_hour_at_most(header: str, seconds: float | None) -> None:
+    assert retry_after(reply(status=429, headers={"Retry-After": header})) == seconds
 
 
 @pytest.mark.parametrize("failure", [reply(status=429), requests.ConnectionError("reset"), None], ids=repr)
@@ -642,7 +619,7 @@ SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=seconds) for seconds in (1, 60, 3
 
 def ladder(first: timedelta) -> list[timedelta]:
     """The lengths tried, one after the other, when every one of them breaks off."""
-    pace = WindowPace(first)
+    pace = AdaptiveWindowSize(first)
     tried = [pace.length]
     while pace.broke(tried[-1]):
         tried.append(pace.length)
@@ -661,7 +638,7 @@ def test_whatever_the_first_window_a_second_is_the_last_one_tried(seconds: int) 
     tried = ladder(seconds * SECOND)
 
     assert tried[-1] == SECOND
-    assert len(tried) <= 1 + WindowPace.HALVINGS + len(WindowPace.LAST_RESORTS)
+    assert len(tried) <= 1 + AdaptiveWindowSize.HALVINGS + len(AdaptiveWindowSize.LAST_RESORTS)
     assert tried == sorted(tried, reverse=True)
     assert len(set(tried)) == len(tried)
 
@@ -674,7 +651,7 @@ outcomes = st.lists(came_in | st.none(), max_size=40)
 @given(st.integers(60, 180 * 86_400), outcomes)
 @settings(max_examples=300, deadline=None, database=None, derandomize=True)
 def test_windows_stay_within_bounds_and_grow_slowly(seconds: int, outcomes: list[tuple[float, int] | None]) -> None:
-    pace = WindowPace(seconds * SECOND)
+    pace = AdaptiveWindowSize(seconds * SECOND)
     broken = 0
     for outcome in outcomes:
         asked = pace.length
@@ -682,7 +659,7 @@ def test_windows_stay_within_bounds_and_grow_slowly(seconds: int, outcomes: list
             broken += 1
             going_on = pace.broke(asked)
             assert going_on == (asked > SECOND)
-            assert pace.length <= asked / 2 or broken > WindowPace.HALVINGS or asked == SECOND
+            assert pace.length <= asked / 2 or broken > AdaptiveWindowSize.HALVINGS or asked == SECOND
             assert pace.length < asked or not going_on
         else:
             broken = 0
@@ -695,7 +672,7 @@ def test_windows_stay_within_bounds_and_grow_slowly(seconds: int, outcomes: list
 @given(st.integers(61, 180 * 86_400), st.integers(1, 9), came_in)
 @settings(max_examples=300, deadline=None, database=None, derandomize=True)
 def test_what_broke_off_is_not_asked_for_again_right_away(seconds: int, times: int, outcome: tuple[float, int]) -> None:
-    pace = WindowPace(seconds * SECOND)
+    pace = AdaptiveWindowSize(seconds * SECOND)
     broken = []
     for _ in range(times):
         broken.append(pace.length)
@@ -721,7 +698,7 @@ def test_what_broke_off_is_not_asked_for_again_right_away(seconds: int, times: i
     ],
 )
 def test_the_next_window_aims_at_a_minute_and_a_million_lines(seconds: float, lines: int, next_one: timedelta) -> None:
-    pace = WindowPace(30 * DAY)
+    pace = AdaptiveWindowSize(30 * DAY)
     pace.succeeded(30 * DAY, seconds, lines)
 
     assert pace.length == next_one

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from components import WindowPace
+from components import AdaptiveWindowSize
 from messaging_sync.console import Console
 from messaging_sync.estimate import FIRST_WINDOW, LONGEST_WINDOW, is_export
 from messaging_sync.source import Stream
@@ -427,7 +427,7 @@ def test_the_estimate_takes_the_exports_of_events_for_what_they_are(discovered: 
 
     offered = [Stream(definition) for definition in discovered.of_type("CATALOG")[0]["streams"]]
     assert {stream.name for stream in offered if is_export(stream)} == exports
-    assert (FIRST_WINDOW.days, LONGEST_WINDOW) == (30, WindowPace.LONGEST)
+    assert (FIRST_WINDOW.days, LONGEST_WINDOW) == (30, AdaptiveWindowSize.LONGEST)
 
 
 def test_progress_stays_in_one_line_of_a_terminal_that_other_lines_replace(monkeypatch: pytest.MonkeyPatch) -> None:
