@@ -24,10 +24,9 @@ from airbyte_cdk.models import (
 from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets, update_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from connector_process import read_json
+from connector_process import config_error, read_json
 from destinations import inputs
 from destinations.inputs import Input
-from destinations.rows import failure
 from destinations.settings import cleaned
 
 logger = logging.getLogger("airbyte")
@@ -126,7 +125,7 @@ def _lines_of_stdin() -> Iterable[bytes]:
 
 def _object(content: Any, path: str) -> dict[str, Any]:
     if not isinstance(content, dict):
-        raise failure(f"The config file {path} must hold a JSON object.")
+        raise config_error(f"The config file {path} must hold a JSON object.")
     return content
 
 
@@ -136,4 +135,4 @@ def _read_catalog(path: str) -> ConfiguredAirbyteCatalog:
         return ConfiguredAirbyteCatalogSerializer.load(content)
     except Exception as error:  # the serializer documents no error type
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise failure(f"The catalog file {path} is not a configured catalog: {reason}.") from error
+        raise config_error(f"The catalog file {path} is not a configured catalog: {reason}.") from error

@@ -7,8 +7,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
 
@@ -19,10 +17,10 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectTimeout, InvalidSchema, InvalidURL, ProxyError, ReadTimeout, SSLError
 from urllib3.exceptions import LocationValueError, NameResolutionError
 
+from connector_process import config_error
 from destinations.delivery import IsCancelled
 from destinations.redaction import presentable
 from destinations.rows import Row, failure
-from destinations.settings import is_loopback
 
 logger = logging.getLogger("airbyte")
 
@@ -83,8 +81,6 @@ class Api:
         self._retries = retries
         self._lock = threading.Lock()
         self._resume_at = 0.0
-        # A proxy would look for this machine on its own.
-        self._proxies = {"no_proxy": "*"} if is_loopback(address) else {}
         self._session = requests.Session()
         self._session.auth = _header(authorization)
         self._session.headers["User-Agent"] = agent
@@ -135,10 +131,9 @@ class Api:
         try:
             return self._session.request(
                 method, self._address + path, data=body, headers=headers, timeout=TIMEOUTS, allow_redirects=False,
-                proxies=self._proxies,
             )  # fmt: skip
         except (InvalidURL, InvalidSchema, LocationValueError) as error:
-            raise failure(f"`{self._field}` is not an address that can be called.") from error
+            raise config_error(f"`{self._field}` is not an address that can be called.") from error
         except requests.RequestException as error:
             return error
 
@@ -165,10 +160,10 @@ class Api:
     def _exhausted(self, outcome: Outcome, tries: int) -> AirbyteTracedException:
         problem = _problem(outcome)
         if isinstance(outcome, requests.Response):
-            return failure(f"{self._name} still answered {problem} after {tries} tries.", FailureType.transient_error)
+            return failure(FailureType.transient_error, f"{self._name} still answered {problem} after {tries} tries.")
         if _is_unknown_host(outcome):
-            return failure(f"{self._name} cannot be reached: the host in `{self._field}` is not known by that name.")
-        return failure(f"{self._name} cannot be reached: {problem}, in {tries} tries.", FailureType.transient_error)
+            return config_error(f"{self._name} cannot be reached: nobody knows the host in `{self._field}`.")
+        return failure(FailureType.transient_error, f"{self._name} cannot be reached: {problem}, in {tries} tries.")
 
 
 def is_success(reply: requests.Response) -> bool:
@@ -177,16 +172,9 @@ def is_success(reply: requests.Response) -> bool:
 
 
 def retry_after(reply: requests.Response) -> float | None:
-    """Return the seconds until the moment that `Retry-After` names; None without a readable one."""
+    """Return the whole seconds, an hour at most, that a reply's `Retry-After` asks for; None without any."""
     header = reply.headers.get("Retry-After", "").strip()
-    if header.isascii() and header.isdecimal():
-        return min(LONGEST_ASKED, float(header))
-    try:
-        moment = parsedate_to_datetime(header)
-    except (TypeError, ValueError):
-        return None
-    seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-    return min(LONGEST_ASKED, max(0.0, seconds))
+    return min(LONGEST_ASKED, float(header)) if header.isascii() and header.isdecimal() else None
 
 
 def vendor_message(reply: requests.Response, rows: Iterable[Row] = ()) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, DestinationSyncMode, FailureType
 
+from connector_process import config_error
 from destinations.redaction import presentable
 from destinations.rows import Row, failure
 
@@ -64,8 +65,8 @@ def read(lines: Iterable[bytes], catalog: ConfiguredAirbyteCatalog) -> Iterator[
             yield _row(message, number, known, positions, len(line))
         elif kind == "STATE":
             yield State(line.decode().strip())
-        elif kind == "TRACE":
-            errors += _errors_of(message)
+        elif kind == "TRACE" and message["trace"].get("type") == "ERROR":
+            errors.append(message["trace"].get("error") or {})
     if errors:
         raise _source_failure(errors[0])
 
@@ -94,32 +95,24 @@ def _row(message: dict[str, Any], number: int, known: set[str], positions: Count
         raise _unreadable(number, "is a RECORD without a stream")
     name = stream_name(record.get("namespace"), record["stream"])
     if name not in known:
-        raise failure(
+        raise config_error(
             f"Line {number} of the input is a row of stream {name}, which is not in the catalog: add it there."
         )
     positions[name] += 1
     return Row(name, record["stream"], positions[name], record.get("data"), size)
 
 
-def _errors_of(message: dict[str, Any]) -> list[dict[str, Any]]:
-    trace = message.get("trace")
-    if not isinstance(trace, dict) or trace.get("type") != "ERROR":
-        return []
-    error = trace.get("error")
-    return [error if isinstance(error, dict) else {}]
-
-
 def _source_failure(error: dict[str, Any]) -> Exception:
     """Return the source's error in its own words. The first one counts: the last is the sum of all."""
     descriptor = error.get("stream_descriptor")
-    stream = f" in stream {descriptor['name']}" if isinstance(descriptor, dict) and descriptor.get("name") else ""
+    stream = f" in stream {descriptor['name']}" if descriptor else ""
     reason = presentable(str(error.get("message") or ""), longest=1000).rstrip(".") or "no reason given"
     kinds = {kind.value: kind for kind in FailureType}
     return failure(
-        f"The source reported an error{stream}: “{reason}”. Its rows are incomplete; those that came were delivered.",
         kinds.get(str(error.get("failure_type")), FailureType.system_error),
+        f"The source reported an error{stream}: “{reason}”. Its rows are incomplete; those that came were delivered.",
     )
 
 
 def _unreadable(number: int, what: str) -> Exception:
-    return failure(f"Line {number} of the input {what}.", FailureType.system_error)
+    return failure(FailureType.system_error, f"Line {number} of the input {what}.")

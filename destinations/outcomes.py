@@ -7,8 +7,9 @@ import threading
 from collections import Counter, defaultdict
 from typing import Final
 
+from connector_process import config_error
 from destinations.redaction import presentable
-from destinations.rows import Row, failure
+from destinations.rows import Row
 
 logger = logging.getLogger("airbyte")
 
@@ -27,19 +28,19 @@ class Outcomes:
     def __init__(self, skip_rejected: bool) -> None:
         self._skip_rejected = skip_rejected
         self._lock = threading.Lock()
-        self._delivered = 0
+        self._delivered: Counter[str] = Counter()
         self._skipped: Counter[str] = Counter()
         self._rejected: Counter[tuple[str, str]] = Counter()
         self._named: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
 
-    def deliver(self, rows: int = 1) -> None:
+    def deliver(self, rows: int = 1, remark: str = "") -> None:
         with self._lock:
-            self._delivered += rows
+            self._delivered[remark] += rows
 
-    def skip(self, reason: str) -> None:
+    def skip(self, remark: str) -> None:
         """Count a row that there is nothing to send of."""
         with self._lock:
-            self._skipped[reason] += 1
+            self._skipped[remark] += 1
 
     def reject(self, row: Row, reason: str) -> None:
         """Errors: config_error, unless rejected rows are to be skipped."""
@@ -50,7 +51,7 @@ class Outcomes:
             if len(self._named[kind]) < ROWS_NAMED:
                 self._named[kind].append(row.position)
         if not self._skip_rejected:
-            raise failure(
+            raise config_error(
                 f"Row {row.position} of stream {row.stream} was rejected: {reason} (mend it, or set "
                 "`on_invalid_record` to skip to leave such rows out)."
             )
@@ -67,12 +68,16 @@ class Outcomes:
                         f"{count} {rows} of stream {stream} {were} rejected and left out: {reason} ({rows} "
                         f"{positions}{more})."
                     )
-            kinds = ", ".join(f"{count} {reason}" for reason, count in sorted(self._skipped.items()))
             logger.info(
-                f"Rows: {self._delivered} delivered, {self._skipped.total()} skipped{f' ({kinds})' if kinds else ''}, "
-                f"{self._rejected.total()} rejected."
+                f"Rows: {self._delivered.total()} delivered{_remarks(self._delivered)}, {self._skipped.total()} skipped"
+                f"{_remarks(self._skipped)}, {self._rejected.total()} rejected."
             )
 
     def _kind(self, stream: str, reason: str) -> tuple[str, str]:
         kind = stream, reason
         return kind if kind in self._rejected or len(self._rejected) < KINDS_TOLD else (stream, OTHER_REASONS)
+
+
+def _remarks(counts: Counter[str]) -> str:
+    remarks = ", ".join(f"{count} {remark}" for remark, count in sorted(counts.items()) if remark)
+    return f" ({remarks})" if remarks else ""

@@ -34,6 +34,6 @@ class Rejected(Exception):  # noqa: N818 - what has become of a row
         self.reason = reason
 
 
-def failure(message: str, kind: FailureType = FailureType.config_error) -> AirbyteTracedException:
-    """Return an error that ends the sync, said in one sentence."""
-    return AirbyteTracedException(message=message, failure_type=kind)
+def failure(kind: FailureType, sentence: str) -> AirbyteTracedException:
+    """Return an error that ends the sync."""
+    return AirbyteTracedException(message=sentence, failure_type=kind)

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 import time
 import traceback
@@ -33,8 +32,6 @@ from destinations.base import MessagingDestination, as_line
 
 def main(destination: MessagingDestination) -> None:
     """The console script."""
-    if isinstance(sys.__stdout__, io.TextIOWrapper):
-        sys.__stdout__.reconfigure(encoding="utf-8")  # as the protocol has it, whatever the terminal's is
     init_logger("airbyte")
     arguments = parse_arguments(destination, sys.argv[1:])
     run_to_the_end(lambda: run(destination, arguments))

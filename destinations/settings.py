@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from jsonschema import Draft7Validator, FormatChecker, ValidationError
 from jsonschema.validators import extend
 
-from destinations.rows import failure
+from connector_process import config_error
 
 Config = Mapping[str, Any]
 
@@ -77,7 +77,7 @@ def validated(
     given: dict[str, Any] = cleaned(config)
     problems = [*config_problems(specification, given)] or [*further(given)]
     if problems:
-        raise failure(" ".join(problems))
+        raise config_error(" ".join(problems))
     fields = specification["properties"]
     return {name: field["default"] for name, field in fields.items() if "default" in field} | given
 

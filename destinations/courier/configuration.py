@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from destinations.rows import failure
+from connector_process import config_error
 from destinations.settings import ON_INVALID_RECORD, Config, validated
 from destinations.values import EVENT_TYPES
 
@@ -71,7 +71,7 @@ def check_mappings(settings: CourierSettings, streams: Collection[str]) -> None:
     """Errors: config_error for a mapping of a stream that does not come, whose name may be misspelt."""
     unknown = [name for name in settings.mappings if name not in streams]
     if unknown:
-        raise failure(
+        raise config_error(
             f"`streams` names what is not in the catalog: {', '.join(unknown)}. Correct the name, or take the mapping "
             "out."
         )

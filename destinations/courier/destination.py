@@ -41,7 +41,6 @@ class DestinationCourier(MessagingDestination):
                 _Writer(settings, courier, delivery, outcomes).write(messages)
             finally:
                 outcomes.report()
-                courier.report()
 
 
 class _Writer:
@@ -82,8 +81,8 @@ class _Writer:
 
     def _send(self, event_plan: Plan, row: Row, is_cancelled: IsCancelled) -> None:
         try:
-            self._courier.deliver(event_plan, row, is_cancelled)
+            is_new = self._courier.deliver(event_plan, row, is_cancelled)
         except Rejected as rejected:
             self._outcomes.reject(row, rejected.reason)
         else:
-            self._outcomes.deliver()
+            self._outcomes.deliver(remark="" if is_new else "known to Courier by their messageId already")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,14 +12,13 @@ from typing import Any, Final
 import requests
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from connector_process import config_error
 from destinations.courier.configuration import CourierSettings
 from destinations.courier.mapping import LARGEST_BODY, Call, Plan, TenantUpdate
 from destinations.delivery import IsCancelled
 from destinations.http import RETRIES, Api, is_success, json_of, vendor_message
-from destinations.rows import Rejected, Row, failure
+from destinations.rows import Rejected, Row
 from destinations.values import digest, encoded, identity, rfc3339, without_nulls
-
-logger = logging.getLogger("airbyte")
 
 AGENT: Final = "destination-courier"
 
@@ -39,8 +36,6 @@ class Courier:
     """A workspace behind its API. Workers share it."""
 
     def __init__(self, settings: CourierSettings, retries: int = RETRIES) -> None:
-        self._lock = threading.Lock()
-        self._known_already = 0
         self._api = Api(
             "Courier", "api_url", settings.address, f"Bearer {settings.api_key}", agent=AGENT,
             connections=settings.workers, retries=retries,
@@ -56,30 +51,25 @@ class Courier:
             raise _refusal(reply, vendor_message(reply))
         _json_object(reply)
 
-    def deliver(self, plan: Plan, row: Row, is_cancelled: IsCancelled) -> None:
-        """Errors: Rejected when Courier takes offence at the row, AirbyteTracedException at anything else."""
+    def deliver(self, plan: Plan, row: Row, is_cancelled: IsCancelled) -> bool:
+        """Carry out a plan. Return False if Courier knew the event by its messageId already.
+
+        Errors: Rejected when Courier takes offence at the row, AirbyteTracedException at anything else.
+        """
+        is_new = True
         for step in plan.steps:
             if isinstance(step, TenantUpdate):
                 self._update(step, row, is_cancelled)
             else:
-                self._send(step, row, is_cancelled)
+                is_new &= self._send(step, row, is_cancelled).status_code != 409
+        return is_new
 
-    def report(self) -> None:
-        """Log how many events were not taken since their ids were known: too many, if the ids do not name events."""
-        if count := self._known_already:
-            events, were, their = ("event", "was", "its") if count == 1 else ("events", "were", "their")
-            logger.info(
-                f"{count} {events} {were} known to Courier by {their} messageId already and {were} not taken again."
-            )
-
-    def _send(self, call: Call, row: Row, is_cancelled: IsCancelled) -> None:
+    def _send(self, call: Call, row: Row, is_cancelled: IsCancelled) -> requests.Response:
         reply = self._answer(call, is_cancelled)
         was_done_before = reply.status_code in call.done and _is_couriers_error(reply)
         if not (is_success(reply) or was_done_before):
             raise _problem(reply, call, row)
-        if reply.status_code == 409:
-            with self._lock:
-                self._known_already += 1
+        return reply
 
     def _answer(self, call: Call, is_cancelled: IsCancelled) -> requests.Response:
         """Return Courier's answer, which is not one that it has stored under the Idempotency-Key some time ago.
@@ -157,20 +147,20 @@ def _refusal(reply: requests.Response, words: str) -> AirbyteTracedException:
     """Return the error for an answer that the configuration is to blame for."""
     answer = f"HTTP {reply.status_code}, “{words}”"
     if reply.status_code == 401:
-        return failure(
+        return config_error(
             f"Courier does not know the key ({answer}): fill in `api_key` with a key of the workspace, and check "
             "`region`."
         )
     if reply.status_code in (402, 403):
-        return failure(
+        return config_error(
             f"Courier knows the key but does not let it do this ({answer}): give `api_key` the permission to read "
             "messages and to write, or check what the workspace's plan includes."
         )
-    return failure(f"Courier does not answer as expected ({answer}): check `api_url` and `region`.")
+    return config_error(f"Courier does not answer as expected ({answer}): check `api_url` and `region`.")
 
 
 def _json_object(reply: requests.Response) -> Mapping[str, Any]:
     content = json_of(reply)
     if not isinstance(content, dict):
-        raise failure("Courier does not answer as expected (no JSON object came): check `api_url`.")
+        raise config_error("Courier does not answer as expected (no JSON object came): check `api_url`.")
     return content

@@ -11,9 +11,10 @@ from typing import Final
 import requests
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from connector_process import config_error
 from destinations.http import RETRIES, Api, is_success, vendor_message
 from destinations.outcomes import Outcomes
-from destinations.rows import Row, failure
+from destinations.rows import Row
 from destinations.rudderstack.configuration import RudderStackSettings
 
 AGENT: Final = "destination-rudderstack"
@@ -118,16 +119,18 @@ def _refusal(reply: requests.Response, items: Sequence[Item] = ()) -> AirbyteTra
     """Return the error for an answer that the configuration is to blame for, or what stands before the gateway."""
     answer, words = _quoted(reply, items), _words(reply)
     if reply.status_code == 401:
-        return failure(
+        return config_error(
             f"RudderStack does not know the write key ({answer}): fill in `write_key` as its source shows it."
         )
     if reply.status_code == 404 and "disabled" in words:
-        return failure(f"The source of `write_key` is switched off ({answer}): enable it in RudderStack.")
+        return config_error(f"The source of `write_key` is switched off ({answer}): enable it in RudderStack.")
     if reply.status_code == 403:
-        return failure(f"RudderStack does not let the key do this ({answer}): check `write_key`.")
+        return config_error(f"RudderStack does not let the key do this ({answer}): check `write_key`.")
     if words == UNREADABLE:
-        return failure(
+        return config_error(
             f"`data_plane_url` cannot read what was sent as JSON in gzip ({answer}): check the address, and that "
             "whatever stands before the data plane takes gzip."
         )
-    return failure(f"`data_plane_url` does not answer as a RudderStack data plane does ({answer}): check the address.")
+    return config_error(
+        f"`data_plane_url` does not answer as RudderStack's data planes do ({answer}): check the address."
+    )

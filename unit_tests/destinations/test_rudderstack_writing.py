@@ -515,7 +515,7 @@ def test_a_proxys_page_rejects_and_delivers_no_row(
     assert written.errors == [
         (
             "config_error",
-            f"`data_plane_url` does not answer as a RudderStack data plane does (HTTP {status}, “Sign in”): check the "
+            f"`data_plane_url` does not answer as RudderStack's data planes do (HTTP {status}, “Sign in”): check the "
             "address.",
         )
     ]

@@ -47,11 +47,6 @@ class Ran:
         return self._logs("WARN")
 
     @property
-    def notes(self) -> list[str]:
-        """What was logged that is neither a warning nor the counts at the end."""
-        return [note for note in self._logs("INFO") if not note.startswith("Rows: ")]
-
-    @property
     def counts(self) -> str:
         """How many rows a write says to have delivered, skipped and rejected."""
         (counts,) = [note for note in self._logs("INFO") if note.startswith("Rows: ")]
