@@ -41,7 +41,12 @@ with events as (
             by_id.user_key, by_email.user_key, by_user_id.user_key, events.itbl_user_id, events.email, events.user_id
         ) as user_key,
         -- dbt_iterable groups by user and address: where a user's events had several, he would become several.
-        coalesce(by_id.email, by_email.email, by_user_id.email, events.email) as present_email
+        case
+            when by_id.user_key is not null then by_id.email
+            when by_email.user_key is not null then by_email.email
+            when by_user_id.user_key is not null then by_user_id.email
+            else events.email
+        end as present_email
     from events
     left join {{ ref('user_identity') }} as by_id
         on by_id.kind = 'itblUserId' and by_id.identifier = events.itbl_user_id
