@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from airbyte_cdk import AirbyteTracedException
 
-from components import AdaptiveWindowSize
+from components import AdaptiveWindowSize, validate_config
 from scripts import diagram, streams
 from scripts.diagram import Relation
 from scripts.streams import ROOT
@@ -27,6 +28,7 @@ PAGES = {path.relative_to(ROOT).as_posix(): path for path in FILES}
 PEER = json.loads((ROOT / "unit_tests" / "data" / "airbyte_source_iterable.json").read_text(encoding="utf-8"))
 FOLDERS = ("benchmarks", "destinations", "messaging_sync", "sandbox", "scripts", "unit_tests")
 PYTHON_FILE = re.compile(r"`((?!build/)[\w/]+\.py)`")  # what make writes there need not be there
+QUOTED = re.compile(r"`` ?(.+?)(?: …)? ?``")
 FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 
 
@@ -244,14 +246,27 @@ def test_every_field_of_the_configuration_is_described_and_no_other() -> None:
     assert Counter(name for cell in cells for name in codes(cell)) == Counter(configured_fields())
 
 
-@pytest.mark.parametrize("name", ["setup-iterable.md", "setup-courier.md"])
-def test_the_sentences_a_setup_guide_explains_are_those_of_the_source(name: str) -> None:
-    source = " ".join(f"{(ROOT / 'components.py').read_text('utf-8')} {MANIFEST}".split())
-    quoted = [cell for cell, *_ in rows(page(name), "What `check` says") if cell.startswith("`` `")]
-    beginnings = [part.strip() for cell in quoted for part in re.findall(r"`` (`.+?) …", cell)]
+WRONG: list[dict[str, Any]] = [
+    {},
+    {"api_key": "k"},
+    {"api_key": "k", "start_date": "yesterday"},
+    {"region": "APAC"},
+    *({"courier": {name: "x"}} for name in ("start_date", "lookback_days", "region")),
+]
 
-    assert len(beginnings) >= 3
-    assert [text for text in beginnings if re.sub(r"`[\w.]+`", "", text, count=1).strip() not in source] == []
+
+@pytest.mark.parametrize("name", ["setup-iterable.md", "setup-courier.md"])
+def test_the_sentences_about_fields_that_a_setup_guide_explains_are_those_of_the_source(name: str) -> None:
+    said = []
+    for config in WRONG:
+        with pytest.raises(AirbyteTracedException) as refusal:
+            validate_config(RESOLVED["spec"]["connection_specification"], config)
+        said.append(str(refusal.value))
+    quoted = [beginning for cell, *_ in rows(page(name), "What `check` says") for beginning in QUOTED.findall(cell)]
+    about_fields = [beginning for beginning in quoted if not beginning.startswith("…")]
+
+    assert len(about_fields) >= 4
+    assert [text for text in about_fields if not any(sentence.startswith(text) for sentence in said)] == []
 
 
 def test_the_setup_guide_counts_the_exports_of_a_first_sync_as_the_source_makes_them() -> None:
