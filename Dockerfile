@@ -13,7 +13,7 @@ USER airbyte
 # Platforms start a connector in a directory of their own, and by AIRBYTE_ENTRYPOINT rather than ENTRYPOINT.
 FROM base AS destination
 ENV PYTHONPATH=/airbyte/integration_code
-COPY --chown=root:root --chmod=644 connector_process.py ./
+COPY --chown=root:root --chmod=644 connector_process.py components.py ./
 COPY --chown=root:root --chmod=644 destinations/*.py destinations/
 
 FROM destination AS destination-courier

@@ -631,7 +631,7 @@ def config_problems(specification: Json, config: Json) -> Iterator[str]:
     for error in _Validator(specification, format_checker=_FORMATS).iter_errors(config):
         path = [str(name) for name in error.absolute_path]
         if error.validator == "required":
-            path.append(next(name for name in error.validator_value if name not in error.instance))
+            path.append(error.message.split("'")[1])
             yield f"Fill in `{'.'.join(path)}`."
         elif error.validator == "airbyte_secret":
             yield f"`{'.'.join(path)}` holds characters that no key has: copy it again."
@@ -726,13 +726,13 @@ def _follow_no_redirect(response: Response, **_options: Any) -> None:
 
 # Bounded, as is what they are searched in: without bounds a long text takes the square of its length.
 _EMAIL_ADDRESS = re.compile(r"[^\s\"<>(),;:]{1,320}(@|%40)[^\s\"'<>(),;:]{1,320}")
-_MARKUP = re.compile(r"(?s)<(script|style).*?</\1>|<[^<>]*>")
+MARKUP = re.compile(r"(?s)<(script|style).*?</\1>|<[^<>]*>")
 
 
-def redact(text: str) -> str:
+def redact(text: str, longest: int = 200) -> str:
     """Return a text short, in one line, without secrets and addresses: `No user ana@example.com` → `No user …`."""
     # Before it is cut to its length: half a key would not be known for one.
-    return _EMAIL_ADDRESS.sub("…", filter_secrets(" ".join(text.split())[:2000]))[:200]
+    return _EMAIL_ADDRESS.sub("…", filter_secrets(" ".join(text.split())[:2000]))[:longest]
 
 
 def vendor_message(response: Response) -> str:
@@ -741,7 +741,7 @@ def vendor_message(response: Response) -> str:
         body = response.json()
         said = str(body.get("msg") or body.get("message") or "") if isinstance(body, dict) else ""
     except requests.JSONDecodeError:
-        said = _MARKUP.sub(" ", response.text[:10_000])
+        said = MARKUP.sub(" ", response.text[:10_000])
     except requests.RequestException:  # the reply breaks off
         said = ""
     return redact(said) or "no explanation given"

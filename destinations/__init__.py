@@ -9,7 +9,7 @@ runner.py      the command: messages out, signals, errors as one sentence
 base.py        spec, check and write on top of the CDK's Destination
 settings.py    configurations, checked against their own specification
 inputs.py      what a source writes into the pipe, as rows and states
-rows.py        a row, and how a row or a whole sync fails
+rows.py        a row, and how it fails
 values.py      types, ids, times and JSON
 outcomes.py    rows delivered, skipped and rejected, counted
 delivery.py    many rows at a time, in order for each user; a state once all before it was accepted

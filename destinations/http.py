@@ -17,19 +17,19 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectTimeout, InvalidSchema, InvalidURL, ProxyError, ReadTimeout, SSLError
 from urllib3.exceptions import LocationValueError, NameResolutionError
 
+from components import backoff_seconds, failure, retry_after
 from connector_process import config_error
 from destinations.delivery import IsCancelled
 from destinations.redaction import presentable
-from destinations.rows import Row, failure
+from destinations.rows import Row
 
 logger = logging.getLogger("airbyte")
 
 # Seconds to connect, and between two pieces of a reply.
 TIMEOUTS: Final = (10, 60)
-# Seconds: the first wait, the longest of its doublings, and the longest that a vendor may ask for.
+# Seconds: the first wait, and the longest of its doublings.
 SHORTEST: Final = 1.0
 LONGEST: Final = 60.0
-LONGEST_ASKED: Final = 3600.0
 RETRIES: Final = 10
 # For a `check`, which somebody waits for.
 CHECK_RETRIES: Final = 1
@@ -171,12 +171,6 @@ def is_success(reply: requests.Response) -> bool:
     return 200 <= reply.status_code < 300 and "html" not in reply.headers.get("Content-Type", "")
 
 
-def retry_after(reply: requests.Response) -> float | None:
-    """Return the whole seconds, an hour at most, that a reply's `Retry-After` asks for; None without any."""
-    header = reply.headers.get("Retry-After", "").strip()
-    return min(LONGEST_ASKED, float(header)) if header.isascii() and header.isdecimal() else None
-
-
 def vendor_message(reply: requests.Response, rows: Iterable[Row] = ()) -> str:
     """Return what a vendor says about a failed request, presentable and without values of the rows that were sent.
 
@@ -218,8 +212,7 @@ def _wait(attempt: int, outcome: Outcome) -> float:
 
     Up to a quarter less than twice the last: workers do not return all at once.
     """
-    asked = retry_after(outcome) if isinstance(outcome, requests.Response) else None
-    return max(asked or 0.0, min(LONGEST, SHORTEST * 2.0**attempt) * random.uniform(0.75, 1))
+    return max(retry_after(outcome) or 0.0, backoff_seconds(attempt + 1, SHORTEST, LONGEST) * random.uniform(0.75, 1))
 
 
 def _sleep(seconds: float, is_cancelled: IsCancelled) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, DestinationSyncMode, FailureType
 
+from components import failure
 from connector_process import config_error
 from destinations.redaction import presentable
-from destinations.rows import Row, failure
+from destinations.rows import Row
 
 logger = logging.getLogger("airbyte")
 

@@ -9,28 +9,24 @@ from typing import Any, Final
 
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
+from components import MARKUP, redact
 from destinations.values import parsed_object
 
-LONGEST_REASON: Final = 200
 LONGEST_TEXT: Final = 10_000  # in which a reason is looked for
 
-# Bounded, as is what they are searched in: without bounds a long text takes the square of its length.
-_EMAIL_ADDRESS = re.compile(r"[^\s\"'<>(),;:“”]{1,320}(@|%40)[^\s\"'<>(),;:“”]{1,320}")
-_MARKUP = re.compile(r"(?s)<(script|style).*?</\1>|<[^<>]*>")
 
-
-def presentable(text: str, rows: Iterable[Any] = (), longest: int = LONGEST_REASON) -> str:
+def presentable(text: str, rows: Iterable[Any] = (), longest: int = 200) -> str:
     """Return a text in one line, of bounded length, without markup, secrets, e-mail addresses and values of rows.
 
     `"<p>ada@example.com  is unknown</p>"` → `"… is unknown"`
     """
-    # Before it is cut: half a key, or half a value, would not be known for one.
-    words = _without_values(filter_secrets(_in_one_line(text[:LONGEST_TEXT])), rows)
-    return _EMAIL_ADDRESS.sub("…", words)[:longest]
+    # Before it is cut: half a value would not be known for one. Secrets go first, for they may hold a value.
+    words = filter_secrets(_in_one_line(text[:LONGEST_TEXT]))
+    return redact(_without_values(words, rows), longest)
 
 
 def _in_one_line(text: str) -> str:
-    return " ".join(_MARKUP.sub(" ", text).split())
+    return " ".join(MARKUP.sub(" ", text).split())
 
 
 def _without_values(text: str, rows: Iterable[Any]) -> str:

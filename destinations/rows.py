@@ -1,13 +1,10 @@
-"""A row, and how a row or a whole sync fails."""
+"""A row, and how it fails."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
-
-from airbyte_cdk.models import FailureType
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 
 @dataclass(frozen=True)
@@ -32,8 +29,3 @@ class Rejected(Exception):  # noqa: N818 - what has become of a row
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-def failure(kind: FailureType, sentence: str) -> AirbyteTracedException:
-    """Return an error that ends the sync."""
-    return AirbyteTracedException(message=sentence, failure_type=kind)

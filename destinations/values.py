@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from components import parse_timestamp
 from destinations.rows import Rejected
 
 Data = Mapping[str, Any]
@@ -108,20 +109,12 @@ def derived_id(stream: str, row: Data) -> str:
 
 
 def instant(value: Any) -> datetime | None:
-    """Return a moment in any of the forms sources send: epoch milliseconds, as a number or digits, or an ISO 8601 text.
-
-    Null and blank text are none; an ISO text without an offset is UTC. Errors: Rejected for anything else.
-    """
+    """Return a moment in any of the forms sources send; null and blank text are none. Errors: Rejected."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     try:
-        if isinstance(value, str) and value.strip().isdecimal():
-            value = int(value)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value / 1000, UTC)
-        moment = datetime.fromisoformat(str(value))
-        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
-    except (ValueError, OverflowError, OSError) as error:
+        return parse_timestamp(value)
+    except ValueError as error:
         raise Rejected("a column that tells a time holds none") from error
 
 

@@ -102,7 +102,7 @@ def test_the_source_holds_the_command_the_manifest_and_its_components_and_no_oth
 def test_a_destination_holds_its_own_modules_and_the_shared_ones_and_no_other_file(name: str, tmp_path: Path) -> None:
     own = name.removeprefix("destination-")
     modules = [*ROOT.glob("destinations/*.py"), *ROOT.glob(f"destinations/{own}/**/*.py")]
-    modules.append(ROOT / "connector_process.py")
+    modules += [ROOT / "components.py", ROOT / "connector_process.py"]
 
     assert sorted(layout.lay_out(IMAGES[name], ROOT, tmp_path)) == sorted(
         f"/airbyte/integration_code/{module.relative_to(ROOT)}" for module in modules

@@ -85,6 +85,8 @@ def _mapping(entry: Config) -> StreamMapping:
 def _mapping_problems(config: Config) -> Iterator[str]:
     entries = config.get("streams", [])
     for place, entry in enumerate(entries):
+        for name in entry.keys() - SPECIFICATION["properties"]["streams"]["items"]["properties"].keys():
+            yield f"There is no field `streams.{place}.{name}`."
         where = f"`streams.{place}`: name the column of"
         if not {"userId", "anonymousId"} & entry.keys():
             yield f"{where} `userId`, of `anonymousId`, or of both."
@@ -151,7 +153,6 @@ SPECIFICATION: Final[dict[str, Any]] = {
             "items": {
                 "type": "object",
                 "required": ["stream", "call"],
-                "additionalProperties": False,
                 "properties": {
                     "stream": _text("Stream", description="Name of the stream", examples=["orders"], order=0),
                     "call": _text("Call", description="What each row becomes", enum=list(CALLS), order=1),

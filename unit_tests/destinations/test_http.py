@@ -7,7 +7,7 @@ import pytest
 import requests
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from destinations.http import Api, Cancelled, retry_after, vendor_message
+from destinations.http import Api, Cancelled, vendor_message
 from sandbox import Sandbox
 from sandbox.faults import Answer, Fault
 from unit_tests.support.clock import VirtualClock
@@ -70,21 +70,6 @@ def test_a_redirect_is_an_answer_and_not_followed(api: Api, sandbox: Sandbox) ->
 
     assert api.call("GET", "/messages").status_code == 302
     assert [call.path for call in sandbox.calls] == ["/messages"]
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        (" 7 ", 7.0),
-        ("999999", 3600.0),
-        ("", None),
-        ("soon", None),
-        ("-3", None),
-        ("\N{ARABIC-INDIC DIGIT SEVEN}", None),
-    ],
-)
-def test_retry_after_is_read_as_seconds(header: str, seconds: float | None) -> None:
-    assert retry_after(reply(Retry_After=header)) == seconds
 
 
 @pytest.mark.parametrize(
