@@ -21,8 +21,12 @@ BUSY = {"emailSend": 300, "emailOpen": 200, "emailClick": 120, "customEvent": 20
 BUSY_DAYS, COMING_DAYS = 2, 60
 """From the anchor on a message comes every 30 seconds, later one an hour."""
 
-AFTER = {"emailSend": 0, "emailOpen": 45, "emailClick": 75}
-"""Seconds from a message that comes to what is told of it."""
+COMING: dict[str, tuple[int, Row]] = {
+    "emailSend": (0, {"transactionalData": "{}"}),
+    "emailOpen": (45, {"ip": "198.51.100.7"}),
+    "emailClick": (75, {"url": "https://example.com/"}),
+}
+"""Seconds from a message that comes to what is told of it, and what that says besides."""
 
 LATE_EVERY, LATE_SECONDS = 7, 180
 """Every seventh row is indexed so late: within the five minutes that readers leave by default."""
@@ -87,9 +91,9 @@ def add_coming(project: IterableProject, users: Sequence[Row], anchor: date) -> 
     """E-mail of the days from the anchor on, opened and clicked; up to ten seconds off the regular beat."""
     beat = [second + second // 30 * 7 % 11 for second in range(0, BUSY_DAYS * DAY, 30)]
     moments = [*beat, *range(BUSY_DAYS * DAY, COMING_DAYS * DAY, 3600)]
-    for data_type, after in AFTER.items():
+    for data_type, (after, said) in COMING.items():
         coming = [
-            {**_message(number % 6, f"5eed{number:028x}", midnight(anchor) + second + after), **_person(user)}
+            {**_message(number % 6, f"5eed{number:028x}", midnight(anchor) + second + after), **_person(user), **said}
             for number, second in enumerate(moments)
             for user in (users[number % len(users)],)
         ]
