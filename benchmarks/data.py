@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import islice
+from itertools import accumulate
 from math import ceil
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -62,11 +62,8 @@ class RowFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._offsets = array("Q")
-        offsets = _offsets_of(path)
-        with offsets.open("rb") as file:
-            self._offsets.fromfile(file, offsets.stat().st_size // self._offsets.itemsize)
         with path.open("rb") as file:
+            self._offsets = array("Q", accumulate(map(len, file), initial=0))
             self._bytes = mmap(file.fileno(), 0, access=ACCESS_READ)
 
     def __len__(self) -> int:
@@ -78,26 +75,13 @@ class RowFile:
         for start in range(self._offsets[first], end, PIECE):
             yield self._bytes[start : min(end, start + PIECE)]
 
-    @classmethod
-    def write(cls, path: Path, lines: Iterator[bytes]) -> RowFile:
-        offsets = array("Q", [0])
-        with path.open("wb") as file:
-            while block := list(islice(lines, POOL)):
-                for line in block:
-                    offsets.append(offsets[-1] + len(line))
-                file.write(b"".join(block))
-        with _offsets_of(path).open("wb") as file:
-            offsets.tofile(file)
-        return cls(path)
-
-
-def _offsets_of(path: Path) -> Path:
-    return path.with_suffix(".offsets")
-
 
 def render(kind: str, rows: int, period: Period, folder: Path) -> RowFile:
     """So many rows of a kind, in a file of that folder."""
-    return RowFile.write(folder / f"{kind}-{rows}.lines", _RENDERERS[kind](rows, period))
+    path = folder / f"{kind}-{rows}.lines"
+    with path.open("wb") as file:
+        file.writelines(_RENDERERS[kind](rows, period))
+    return RowFile(path)
 
 
 # What stands in a row of the pool for its moment and for its number.

@@ -1,20 +1,16 @@
 """Writes docs/erd.md, the diagrams of the tables and of what links them, from the manifest.
 
-    python -m scripts.diagram            write the page anew
-    python -m scripts.diagram --check    exit 1, with a sentence, when the page is not what the manifest says
-
 A line between two tables has one of two origins: a stream that the manifest reads with the rows of another, or a
 column that is called after another table. The vendors declare no foreign keys, so what a name means stands here.
 """
 
-import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from components import snake_case
-from scripts.streams import MANIFEST, ROOT, Json, Link, Stream, resolve, streams_of, type_name, write_or_check
+from scripts.streams import MANIFEST, ROOT, Json, Link, Stream, resolve, streams_of, type_name
 
 PAGE: Final = ROOT / "docs" / "erd.md"
 WIDTH: Final = 120  # characters of a line
@@ -99,8 +95,8 @@ class Relation:
     column: str
 
 
-def main(arguments: list[str]) -> int:
-    return write_or_check(PAGE, page(MANIFEST.read_text(encoding="utf-8")), arguments)
+def main() -> None:
+    PAGE.write_text(page(MANIFEST.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def page(manifest: str) -> str:
@@ -247,4 +243,4 @@ def _event_columns(streams: Sequence[Stream]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

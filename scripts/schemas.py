@@ -1,8 +1,5 @@
 """Writes the schemas of the streams into the tail of manifest.yaml, where they can be imported with it.
 
-    python -m scripts.schemas            write the tail anew
-    python -m scripts.schemas --check    exit 1, with a sentence, when the tail is not what the files say
-
 The files are edited in `schemas/`; a field set or an object used by several streams stands once in `schemas/shared/`
 and is referred to as `{"$ref": "shared/event.json#/properties"}`. In the manifest the reference becomes
 `#/schemas/event/schema/properties`, so that shared fields stand once there, too. Each entry of the tail is a loader,
@@ -11,7 +8,6 @@ ready to be named by a stream's row.
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,16 +18,8 @@ MARKER = "# ---- written from schemas/ by `make schemas`; edit the files there, 
 SHARED_REFERENCE = re.compile(r"shared/(\w+)\.json(?:#(/.*))?")
 
 
-def main(arguments: list[str]) -> int:
-    current = MANIFEST.read_text(encoding="utf-8")
-    wanted = with_tail(current)
-    if arguments == ["--check"]:
-        if current == wanted:
-            return 0
-        print("The schemas at the end of manifest.yaml are not those of schemas/: run `make schemas`.")
-        return 1
-    MANIFEST.write_text(wanted, encoding="utf-8")
-    return 0
+def main() -> None:
+    MANIFEST.write_text(with_tail(MANIFEST.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def with_tail(manifest: str) -> str:
@@ -73,4 +61,4 @@ def _in_manifest(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

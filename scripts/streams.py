@@ -1,13 +1,9 @@
 """Writes docs/streams.md, the reference of all streams, from the manifest and the schemas in its tail.
 
-    python -m scripts.streams            write the page anew
-    python -m scripts.streams --check    exit 1, with a sentence, when the page is not what the manifest says
-
 The manifest is resolved by the framework's own code, so that the page shows what the framework will do.
 """
 
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,20 +39,8 @@ KINDS = {
 }
 
 
-def main(arguments: list[str]) -> int:
-    return write_or_check(PAGE, page(MANIFEST.read_text(encoding="utf-8")), arguments)
-
-
-def write_or_check(path: Path, wanted: str, arguments: list[str]) -> int:
-    """Writes a page of docs/, or with `--check` says whether it is as wanted; the exit code."""
-    if arguments == ["--check"]:
-        if path.exists() and path.read_text(encoding="utf-8") == wanted:
-            return 0
-        print(f"docs/{path.name} is not what the manifest says: run `make docs`.")
-        return 1
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(wanted, encoding="utf-8")
-    return 0
+def main() -> None:
+    PAGE.write_text(page(MANIFEST.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def page(manifest: str) -> str:
@@ -277,4 +261,4 @@ def _members(schema: Json) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()
