@@ -99,7 +99,7 @@ docs: $(READY) ## write docs/streams.md and docs/erd.md, after a change of the s
 	@$(BIN)/python -m scripts.streams
 	@$(BIN)/python -m scripts.diagram
 
-bench: $(READY) ## measure against other connectors and write benchmarks/RESULTS.md (takes half an hour)
+bench: $(READY) ## measure against other connectors and write benchmarks/RESULTS.md (takes ten minutes)
 	@$(BIN)/python -m benchmarks
 
 audit: $(READY) ## look the dependencies up among known vulnerabilities (asks a public database)

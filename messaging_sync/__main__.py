@@ -27,6 +27,8 @@ from messaging_sync.warehouse import Warehouse
 # Seconds between two loads at first and at most: a load takes about as long for one row as for ten thousand.
 FIRST_INTERVAL: Final = 1.0
 LAST_INTERVAL: Final = 30.0
+# Rows of a load, more or less: a database merges them in memory.
+MOST_ROWS: Final = 100_000
 # Segments that may wait for a load; with more the source has to wait.
 MOST_SEGMENTS: Final = 1000
 WIDTH: Final = 100
@@ -129,9 +131,10 @@ def _batches(segments: "queue.Queue[Segment | None]") -> Iterator[list[Segment]]
     while not ended:
         batch: list[Segment] = []
         due = time.monotonic() + interval
-        while not ended and (wait := due - time.monotonic()) > 0:
+        while not ended and sum(segment.rows for segment in batch) < MOST_ROWS:
+            wait = due - time.monotonic()
             try:
-                segment = segments.get(timeout=wait)
+                segment = segments.get(timeout=max(wait, 0.0))
             except queue.Empty:
                 break
             ended = segment is None

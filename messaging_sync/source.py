@@ -25,7 +25,7 @@ COMMAND: Final = (sys.executable, "-m", "source_messaging")
 # A row, as the framework spells it; it is parsed once, when it is loaded.
 RECORD: Final = re.compile(rb'\{"type": ?"RECORD", ?"record": ?\{"stream": ?"(\w+)"')
 # Bytes of a stream's rows that are kept in memory; more go to a file without a name, which a kill removes as well.
-SPOOLED_BYTES: Final = 1 << 20
+SPOOLED_BYTES: Final = 1 << 16
 # orjson reads an integer of so many digits as a float. To find one, this takes a third of the time a pattern takes.
 DIGITS: Final = bytes(ord("0") if chr(byte).isdecimal() else byte for byte in range(256))
 LONG_INTEGER: Final = b"0" * 19
