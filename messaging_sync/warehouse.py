@@ -84,14 +84,21 @@ class Warehouse:
     def _resource(self, stream: Stream, segments: Sequence[Segment]) -> Any:
         table = Table(stream, self._existing(stream), self._pipeline.naming.normalize_identifier)
 
-        def rows() -> Iterator[Any]:
-            yield from table.arrow(segments)
+        def loaded() -> Iterator[Any]:
+            known = table.columns()
+            for rows in table.arrow(segments):
+                if table.columns() != known:  # a row has fields that the schema does not know
+                    known = table.columns()
+                    hints = dlt.mark.make_hints(columns=cast(Any, known))
+                    yield dlt.mark.with_hints(rows, hints)
+                else:
+                    yield rows
             states = [segment.state for segment in segments if segment.state]
             if states:
                 dlt.current.resource_state()[STATE] = states[-1]
 
         return dlt.resource(
-            rows,
+            loaded,
             name=stream.name,
             primary_key=ID,
             columns=cast(Any, table.columns()),
