@@ -71,7 +71,7 @@ from airbyte_cdk.sources.declarative.partition_routers import PartitionRouter, S
 from airbyte_cdk.sources.declarative.requesters.error_handlers import DefaultErrorHandler
 from airbyte_cdk.sources.http_logger import format_http_message
 from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, ResponseAction
-from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
+from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets, filter_secrets, get_secrets
 from jsonschema import Draft7Validator, FormatChecker, ValidationError
 from jsonschema.validators import extend
 from requests import Response
@@ -618,6 +618,10 @@ _KINDS = {"boolean": "true or false", "integer": "a whole number", "array": "a l
 
 def validate_config(specification: Json, config: Json) -> None:
     """Refuse a configuration that no sync can work with, in one sentence that names the field. Errors: config_error."""
+    for secret in get_secrets(specification, config):
+        # The framework masks what was written, blanks included; the Builder repeats a configuration as Python shows it.
+        add_to_secrets(str(secret))
+        add_to_secrets(repr(secret)[1:-1])
     for problem in (*config_problems(specification, config), *_missing(config)):
         raise failure(FailureType.config_error, problem)
 

@@ -117,7 +117,7 @@ def create_source(
     """
     if streams is None and catalog is not None:
         streams = [configured.stream.name for configured in catalog.streams]
-    manifest = load_manifest() if streams is None else narrowed(load_manifest(), streams)
+    manifest = narrowed(load_manifest(), streams)
     if config is not None:
         specification = manifest["spec"]["connection_specification"]
         # The framework masks secrets only once the source exists, and building it may fail.
@@ -136,11 +136,12 @@ def load_manifest() -> Json:
     return dict(safe_load_yaml(path.read_bytes()))
 
 
-def narrowed(manifest: Json, streams: Collection[str]) -> Json:
-    """Return a manifest with some rows of its table and without what only others need."""
+def narrowed(manifest: Json, streams: Collection[str] | None) -> Json:
+    """Return a manifest, resolved, with some rows of its table, or all, and without what only others need."""
     resolved = ManifestReferenceResolver().preprocess_manifest(manifest)
     blocks = [
-        block | {"streams": [row for row in block["streams"] if row["$parameters"]["name"] in streams]}
+        block
+        | {"streams": [row for row in block["streams"] if streams is None or row["$parameters"]["name"] in streams]}
         for block in resolved["streams"]
     ]
     return {key: part for key, part in resolved.items() if key not in ("definitions", "schemas")} | {"streams": blocks}
@@ -246,19 +247,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _report(command: str, error: AirbyteTracedException) -> int:
     """Print an error as Airbyte has it, a user's without a stack trace; return the exit code."""
-    message, status = error.as_sanitized_airbyte_message(), error.as_connection_status_message()
-    if message.trace is None or message.trace.error is None:
-        return 1
     if command == "catalog":
-        print(f"source-messaging: {message.trace.error.message}", file=sys.stderr)
-    elif command == "check" and status is not None:
-        _print(AirbyteEntrypoint.airbyte_message_to_string(status))
-        return 0
-    else:
-        if error.failure_type == FailureType.config_error:
-            message.trace.error.stack_trace = None
-        _print(AirbyteEntrypoint.airbyte_message_to_string(message))
-    return 1
+        print(f"source-messaging: {error.message}", file=sys.stderr)
+        return 1
+    message, status = error.as_sanitized_airbyte_message(), error.as_connection_status_message()
+    if command == "check" and status is not None:
+        message = status
+    elif error.failure_type == FailureType.config_error and message.trace and message.trace.error:
+        message.trace.error.stack_trace = None
+    _print(AirbyteEntrypoint.airbyte_message_to_string(message))
+    return 0 if message is status else 1
 
 
 def _print(line: str) -> None:

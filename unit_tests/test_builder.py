@@ -39,6 +39,10 @@ Ask = Callable[..., Message]
 
 @pytest.fixture(autouse=True)
 def _no_components_but_those_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    forget_components(monkeypatch)
+
+
+def forget_components(monkeypatch: pytest.MonkeyPatch) -> None:
     """The Builder's machine has no `components` of its own, and what one test sends the next must not find."""
     monkeypatch.setenv(UNSAFE, "true")
     monkeypatch.delenv("AB_JWT_SIGNATURE_SECRET", raising=False)
