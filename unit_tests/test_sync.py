@@ -7,6 +7,8 @@ import io
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -500,3 +502,13 @@ def test_progress_stays_in_one_line_of_a_terminal_that_other_lines_replace(monke
     console.say("done")
 
     assert out.getvalue() == "     1 s  first\r\x1b[2K     3 s  a text of\r\x1b[2Kdone\n"
+
+
+def test_what_the_extra_brings_is_said_to_be_missing() -> None:
+    without = "import sys; sys.modules['dlt'] = None; import messaging_sync; messaging_sync.main()"
+
+    ended = subprocess.run(
+        [sys.executable, "-c", without], cwd=streams.ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert (ended.returncode, ended.stderr) == (1, 'dlt is missing: pip install "messaging-connectors[load]"\n')
