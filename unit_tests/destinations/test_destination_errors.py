@@ -491,7 +491,9 @@ def test_a_key_that_a_vendor_quotes_is_masked(
     key = f"sandbox-{name}-key"
     sandbox.faults.add(Fault(".", Answer(403, {"message": f"Not with {key}"}), times=None))
 
-    written = write(records("events", EVENT), fails=True, api_key=key + after, write_key=key + after)
+    part_of_it = EVENT | {"traits": {"kind": "sandbox"}}
+
+    written = write(records("events", part_of_it), fails=True, api_key=key + after, write_key=key + after)
 
     assert "“Not with ****”" in written.errors[0][1]
 
