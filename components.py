@@ -342,7 +342,8 @@ class JsonLinesExtractor(RecordExtractor):
             for line in block.split(b"\n"):
                 if (row := parse_line(line)) is not None:
                     is_export = True
-                    yield row
+                    if row:  # `{}` says that there is nothing
+                        yield row
                 elif line.strip():
                     unparsed.append(line.decode("utf-8", "replace"))
         if unparsed and not is_export and not any(line.lstrip().startswith("{") for line in unparsed):
@@ -833,13 +834,11 @@ class VendorErrorHandler(DefaultErrorHandler):
         if self.body == "stream":
             return "html" not in response.headers.get("Content-Type", "").lower()
         start = response.content[:64].lstrip()[:1]
-        if start not in (b"{", b"["):
-            return start != b"<"
-        text = response.content if self.body == "json" else response.content.partition(b"\n")[0]
+        text = response.content if self.body == "json" else response.content[-9999:].rstrip().rpartition(b"\n")[2]
         try:
             return not is_error_report(json.loads(text))
         except ValueError:
-            return self.body == "lines"
+            return not start or start not in (b"<" if self.body == "lines" else b"<{[")
 
 
 def _is_said(entry: str, outcome: str, body: str) -> bool:
@@ -1216,7 +1215,8 @@ class SequentialPartitionRetriever(SimpleRetriever):
     """Reads a stream's items one after the other, as one partition: every combination of what the `parents` list.
 
     One bad item costs no other. One that the vendor refuses is left out, with a warning: a group, once its halves were
-    refused; where `other_way` names a field, once it was refused with that set, too. One that cannot be had after all
+    refused; where `other_way` names a field, once it was refused with that set, too. What has no rows is asked for
+    with it set as well: some vendors say so of what they do not know. One that cannot be had after all
     retries fails the stream after the others were read. Logs may show an item's `shown_field`. Of rows with one
     `unique_field` the first is kept. `items_at_once` are read side by side.
     Errors: transient_error with the number of items, and the first one's reason.
@@ -1239,19 +1239,21 @@ class SequentialPartitionRetriever(SimpleRetriever):
         failed: list[str] = []
 
         def read(item: Row) -> Iterator[Record]:
+            record, reason, is_refusal = None, None, True
             try:
-                yield from self._read_item(records_schema, StreamSlice(partition=item, cursor_slice=span))
+                for record in self._read_item(records_schema, StreamSlice(partition=item, cursor_slice=span)):
+                    yield record
             except AirbyteTracedException as problem:
                 is_refusal = isinstance(problem, VendorRefusal) and problem.is_about_item
                 if not is_refusal and problem.failure_type != FailureType.transient_error:
                     raise
-                others = self._other_ways(item) if is_refusal else []
-                if not others:
-                    shown = f"{self.shown_field} {item[self.shown_field]}: " if self.shown_field else ""
-                    reason = problem.message if is_refusal else problem.internal_message
-                    (refused if is_refusal else failed).append(f"{shown}{reason}")
-                for other in others:
-                    yield from read(other)
+                reason = problem.message if is_refusal else problem.internal_message
+            others = self._other_ways(item, bool(reason)) if is_refusal and not record else []
+            for other in others:
+                yield from read(other)
+            if reason and not others and (item.get(self.other_way, True) or not is_refusal):
+                shown = f"{self.shown_field} {item[self.shown_field]}: " if self.shown_field else ""
+                (refused if is_refusal else failed).append(f"{shown}{reason}")
 
         with heartbeat(f"{self.name}: still reading"):
             yield from in_batches(self._unique(self._side_by_side(read)))
@@ -1266,7 +1268,10 @@ class SequentialPartitionRetriever(SimpleRetriever):
 
     def _side_by_side(self, read: Callable[[Row], Iterator[Record]]) -> Iterator[Record]:
         combinations = itertools.product(*(router.stream_slices() for router in self.parents or []))
-        items = ({name: value for part in parts for name, value in part.partition.items()} for parts in combinations)
+        items = (
+            {name: value for part in parts for name, value in part.partition.items() if name != "parent_slice"}
+            for parts in combinations
+        )
         shown = itertools.takewhile(lambda numbered: not self._pages.limit_reached(numbered[0]), enumerate(items))
         if self.items_at_once == 1:
             yield from itertools.chain.from_iterable(read(item) for _, item in shown)
@@ -1288,10 +1293,10 @@ class SequentialPartitionRetriever(SimpleRetriever):
                 seen.add(key)
                 yield record
 
-    def _other_ways(self, item: Row) -> list[Row]:
-        """Return what to ask for in place of a refused item: `{"id": [1]}` and `{"id": [2]}` for `{"id": [1, 2]}`."""
+    def _other_ways(self, item: Row, refused: bool) -> list[Row]:
+        """Return what to ask for in place of an item: `{"id": [1]}` and `{"id": [2]}` for `{"id": [1, 2]}`."""
         for name, group in item.items():
-            if isinstance(group, list) and len(group) > 1:
+            if refused and isinstance(group, list) and len(group) > 1:
                 half = len(group) // 2
                 return [{**item, name: group[:half]}, {**item, name: group[half:]}]
-        return [{**item, self.other_way: True}] if self.other_way and self.other_way not in item else []
+        return [{**item, self.other_way: refused}] if self.other_way and self.other_way not in item else []

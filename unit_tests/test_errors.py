@@ -343,61 +343,6 @@ def test_a_type_of_event_that_the_project_does_not_offer_is_empty_and_its_state_
     assert delivered(synced) == held(sandbox)
 
 
-def test_a_list_that_keeps_answering_generic_error_is_left_out_with_a_warning(
-    sandbox: Sandbox, sync: Syncing, clock: VirtualClock
-) -> None:
-    sandbox.iterable.lists = [{"id": number} for number in (1, 2, 3)]
-    sandbox.iterable.list_members = {number: [f"{number}@example.com"] for number in (1, 2, 3)}
-    broken = Answer(500, {"msg": "An error occurred.", "code": "Generic Error", "params": None})
-    sandbox.faults.add(Fault("/api/lists/getUsers$", broken, times=None, query={"listId": "2"}))
-
-    synced = sync("list_users")
-
-    assert [(row["listId"], row["identifier"]) for row in synced.records["list_users"]] == [
-        (1, "1@example.com"),
-        (3, "3@example.com"),
-    ]
-    assert (
-        "list_users: 1 items are left out; the first: listId 2: The API refused stream list_users: HTTP 500, “An error "
-        "occurred.”: it is left out."
-    ) in synced.logs
-    assert waits(clock) == [20, 40]
-    assert synced.statuses == {"list_users": "COMPLETE"}
-
-
-def test_a_list_that_fails_otherwise_ends_the_stream(sandbox: Sandbox, sync: Syncing) -> None:
-    sandbox.iterable.lists = [{"id": 1}]
-    database_error = Answer(500, {"msg": "Database trouble", "code": "DatabaseError", "params": None})
-    sandbox.faults.add(Fault("/api/lists/getUsers$", database_error, times=None))
-
-    synced = sync("list_users", fails=True, config={"max_retries": 4})
-
-    assert "HTTP 500, “Database trouble”" in synced.errors["list_users"]["message"]
-
-
-def test_a_user_whose_events_keep_failing_is_left_out_with_a_count_and_without_a_name(
-    sandbox: Sandbox, sync: Syncing
-) -> None:
-    sandbox.iterable.lists = [{"id": 1}, {"id": 2}]
-    people = ["ana@example.com", "leo@example.com", "u-7"]
-    sandbox.iterable.list_members = {1: people, 2: people[:2]}
-    for person in people:
-        key = "email" if "@" in person else "userId"
-        row = {key: person, "createdAt": "2026-03-01 00:00:00 +00:00", "messageId": f"of {person}"}
-        sandbox.iterable.add_events("emailSend", [row])
-    for name in ("email", "userId"):
-        sandbox.faults.add(Fault("/api/export/userEvents$", GENERIC_ERROR, times=None, query={name: "leo@example.com"}))
-
-    synced = sync("events")
-
-    assert sorted(row["data"]["messageId"] for row in synced.records["events"]) == ["of ana@example.com", "of u-7"]
-    assert (
-        "events: 1 items are left out; the first: The API refused stream events: HTTP 500, “An error occurred.”: it is "
-        "left out."
-    ) in synced.logs
-    assert not [line for line in synced.logs if "leo@" in line]
-
-
 def test_generic_error_in_an_export_fails_the_stream_and_never_moves_its_state(
     sandbox: Sandbox, sync: Syncing, clock: VirtualClock
 ) -> None:
@@ -516,21 +461,6 @@ def test_the_region_decides_the_host(command: Command, clock: VirtualClock, regi
         command("check", config)
 
     assert set(asked) == {f"https://{host}/api/lists"}
-
-
-def test_a_list_that_is_deleted_before_its_turn_is_left_out(sandbox: Sandbox, sync: Syncing) -> None:
-    sandbox.iterable.lists = [{"id": number, "name": "VIP"} for number in (1, 2, 3)]
-    sandbox.iterable.list_members = {number: [f"person-{number}@example.com"] for number in (1, 2, 3)}
-    gone = Answer(400, {"msg": "Invalid email list id", "code": "BadParams", "params": {"listId": "2"}})
-    sandbox.faults.add(Fault("/getUsers$", gone, query={"listId": "2"}, times=None))
-
-    synced = sync("list_users")
-
-    assert [row["listId"] for row in synced.records["list_users"]] == [1, 3]
-    assert (
-        "list_users: 1 items are left out; the first: listId 2: The API refused stream list_users: HTTP 400, “Invalid "
-        "email list id”: it is left out."
-    ) in synced.logs
 
 
 @pytest.mark.parametrize(
