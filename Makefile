@@ -19,6 +19,8 @@ DBT = .venv-dbt
 DBT_PYTHON ?= $(shell for python in python3.11 python3.12 python3.13; do \
 	$$python -c '' 2>/dev/null && echo $$python && break; done)
 DBT_FILES ?= build/dbt
+# Older releases of the framework that the Connector Builder may run: the oldest that will do, and one in the middle.
+OLDER_CDK = .venv-cdk-7.23.8 .venv-cdk-7.31.0
 VENV_313 = .venv313
 PYTHON_313 ?= $(shell for python in python3.13 $(HOME)/.pyenv/versions/3.13*/bin/python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && echo $$python && break; done)
@@ -66,7 +68,7 @@ test: $(READY) ## before each commit: lint, check the types and run every test t
 test-fast: $(READY) ## while you work: the tests that start no process and read no whole manifest
 	@$(PYTEST) -m "not slow and not environments"
 
-test-all: $(READY) $(PYAIRBYTE)/installed $(DBT)/installed postgresql ## before a release: everything, other environments too; what CI runs
+test-all: $(READY) $(PYAIRBYTE)/installed $(DBT)/installed $(OLDER_CDK:=/installed) postgresql ## before a release: everything, other environments too; what CI runs
 	@$(MAKE) --no-print-directory lint
 	@$(PYTEST) --durations=20
 
@@ -113,7 +115,7 @@ lock: | $(UV) ## resolve the pinned dependencies anew
 	@echo uv | $(LOCK) --output-file requirements/tools.lock -
 
 clean: ## remove everything that make has made, but not what `make sync` has loaded
-	@rm -rf .venv $(PYAIRBYTE) $(DBT) $(VENV_313) .demo .tmp build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv $(PYAIRBYTE) $(DBT) $(OLDER_CDK) $(VENV_313) .demo .tmp build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A .venv of another Python would end up half of each.
@@ -138,6 +140,12 @@ $(DBT)/installed: requirements/dbt.lock | $(UV)
 		"$(DBT_PYTHON)" -m venv $(DBT) && \
 		$(UV) pip install --quiet --python $(DBT)/bin/python --require-hashes -r requirements/dbt.lock && \
 		touch $@; fi
+
+# Not locked: what they bring along is older than ours by their own will.
+$(OLDER_CDK:=/installed): .venv-cdk-%/installed: | $(UV)
+	@"$(PYTHON)" -m venv .venv-cdk-$*
+	@$(UV) pip install --quiet --python .venv-cdk-$*/bin/python airbyte-cdk==$* time-machine
+	@touch $@
 
 # The server, which the tests start in a folder of their own; elsewhere than as root on Debian, install it yourself.
 postgresql:
