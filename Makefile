@@ -26,6 +26,8 @@ PYTHON_313 ?= $(shell for python in python3.13 $(HOME)/.pyenv/versions/3.13*/bin
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && echo $$python && break; done)
 
 UV = build/uv/bin/uv
+OR_SAY = 2>build/install.log || { \
+	echo "The pinned packages cannot be had: is a package index within reach? build/install.log says more." >&2; exit 1; }
 LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links
 
@@ -39,7 +41,7 @@ CONFIG ?= secrets/config.json
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-loop sync models sandbox test test-fast test-all test-313 unit-tests lint format schemas builder docs \
+.PHONY: help demo demo-loop sync models sandbox test test-fast test-all test-313 test-hard unit-tests lint format schemas builder docs \
 	bench audit lock clean postgresql
 
 help: ## show this list
@@ -71,6 +73,9 @@ test-fast: $(READY) ## while you work: the tests that start no process and read 
 test-all: $(READY) $(PYAIRBYTE)/installed $(DBT)/installed $(OLDER_CDK:=/installed) postgresql ## before a release: everything, other environments too; what CI runs
 	@$(MAKE) --no-print-directory lint
 	@$(PYTEST) --durations=20
+
+test-hard: $(READY) ## rarely: in random order, at odd hours, far away, on a busy machine: [ONLY=unit_tests/…]
+	@.ci/hard $(ONLY)
 
 unit-tests: $(READY)
 	@$(PYTEST) -m "not environments"
@@ -118,14 +123,20 @@ clean: ## remove everything that make has made, but not what `make sync` has loa
 	@rm -rf .venv $(PYAIRBYTE) $(DBT) $(OLDER_CDK) $(VENV_313) .demo .tmp build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# A .venv whose Python is gone is made anew, too.
+ifneq ($(shell test -e $(READY) && ! $(BIN)/python -c '' 2>&1 && echo broken),)
+.PHONY: $(READY)
+endif
+
 # A .venv of another Python would end up half of each.
 $(READY): requirements/dev.lock pyproject.toml | $(UV)
 	@$(CHECK_PYTHON)
+	@test ! -e .venv || $(BIN)/python -c '' 2>/dev/null || { echo ".venv is half-made; it is made anew" >&2; rm -rf .venv; }
 	@test ! -e $(BIN)/python || test "$$($(BIN)/python -c '$(WHICH)' 2>&1)" = "$$("$(PYTHON)" -c '$(WHICH)')" || { \
 		echo ".venv was made with another Python; make clean removes it" >&2; exit 1; }
 	@echo "Installing pinned packages into .venv (once, about a minute) …"
 	@"$(PYTHON)" -m venv .venv
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock $(OR_SAY)
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-input --no-build-isolation --no-deps --editable .
 	@touch $@
 
@@ -157,5 +168,5 @@ postgresql:
 $(UV): requirements/tools.lock
 	@$(CHECK_PYTHON)
 	@"$(PYTHON)" -m venv build/uv
-	@build/uv/bin/pip install -qq --disable-pip-version-check --no-input --require-hashes -r requirements/tools.lock
+	@build/uv/bin/pip install -qq --disable-pip-version-check --no-input --require-hashes -r requirements/tools.lock $(OR_SAY)
 	@touch $@

@@ -5,6 +5,7 @@ import functools
 import gc
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -62,6 +63,17 @@ def _no_tidying_of_budgets() -> Iterator[None]:
     """A budget has a thread of its own for ever, which drops what it need not remember; thousands are too many."""
     with mock.patch.object(BucketFactory, "schedule_leak"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _processes_are_slow(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among the fast tests one that starts a process fails: it lacks the mark."""
+    if "not slow" in request.config.option.markexpr:
+        monkeypatch.setattr(subprocess.Popen, "__init__", _refused)
+
+
+def _refused(*_: object, **__: object) -> None:
+    pytest.fail("A test that starts a process is marked `slow`.")
 
 
 @pytest.fixture(autouse=True)

@@ -65,6 +65,7 @@ def test_a_smoke_run_measures_the_source_and_the_floor_and_leaves_nothing_behind
 # --- programs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 7, 1 << 16])
 def test_every_row_of_a_program_is_counted_wherever_its_output_is_cut(size: int) -> None:
     row = RECORD.decode() + "x" * size + "}\\n"
@@ -72,11 +73,13 @@ def test_every_row_of_a_program_is_counted_wherever_its_output_is_cut(size: int)
     assert cost_of(printing(f"'{row}' * 1000", rows=1000)).rows == 1000
 
 
+@pytest.mark.slow
 def test_a_program_that_prints_another_number_of_rows_fails_the_benchmark() -> None:
     with pytest.raises(ProgramError, match=r"^printer printed 3 rows instead of 4\.$"):
         cost_of(printing(f"'{RECORD.decode()}' * 3", rows=4))
 
 
+@pytest.mark.slow
 def test_a_program_that_fails_is_quoted_without_its_rows() -> None:
     program = Program("failing", ["sh", "-c", f"echo '{RECORD.decode()}'; echo what went wrong >&2; exit 3"], 0)
 
@@ -84,6 +87,7 @@ def test_a_program_that_fails_is_quoted_without_its_rows() -> None:
         cost_of(program)
 
 
+@pytest.mark.slow
 def test_a_program_that_hangs_is_ended_with_all_that_it_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +118,7 @@ def test_a_program_that_hangs_is_ended_with_all_that_it_started(
     assert left == ["started\n", ""]
 
 
+@pytest.mark.slow
 def test_the_peak_is_that_of_the_program_not_of_who_started_it() -> None:
     own = bytearray(200 * MEGABYTE)  # resident, since it is filled
 
@@ -172,6 +177,7 @@ def test_lists_share_all_members_among_them(tmp_path: Path) -> None:
 # --- peers
 
 
+@pytest.mark.slow
 def test_what_a_peer_asks_of_the_vendors_host_arrives_here() -> None:
     program = "import requests; print(requests.get('https://api.iterable.com/api/lists?a=b', timeout=120).status_code)"
     with serve(sandbox := Sandbox(seed=False)) as address:

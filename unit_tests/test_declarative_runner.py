@@ -72,6 +72,7 @@ def test_read_brings_what_the_project_and_the_workspace_hold(run: Run, sandbox: 
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_without_the_variable_the_failure_names_it_and_no_key(run: Run) -> None:
     ran = run("check", unsafe=False)
 

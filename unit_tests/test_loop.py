@@ -74,12 +74,14 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_program_reads_what_the_one_before_it_prints(programs: Path) -> None:
     (programs / "in.jsonl").write_text('{"type": "STATE"}\nno message\n[1]\n')
 
     assert loop.pipe([["first"], ["first"]], programs / "log", programs / "in.jsonl") == [{"type": "STATE"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "sentence"),
     [
@@ -93,12 +95,14 @@ def test_a_program_that_fails_is_named_with_its_reason(programs: Path, program: 
     assert str(caught.value) == sentence.format(programs)
 
 
+@pytest.mark.slow
 def test_a_program_notices_that_its_reader_has_ended(programs: Path) -> None:
     with pytest.raises(SyncError, match=r"^endless ended with exit code 1: see "):
         loop.pipe([["endless"], ["first"]], programs / "log")
     assert "BrokenPipeError" in (programs / "log").read_text()
 
 
+@pytest.mark.slow
 def test_no_program_outlives_its_pipe(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[subprocess.Popen[bytes]] = []
     start = subprocess.Popen
@@ -115,6 +119,7 @@ def test_no_program_outlives_its_pipe(programs: Path, monkeypatch: pytest.Monkey
     assert started[0].returncode is not None
 
 
+@pytest.mark.slow
 def test_a_sandbox_that_does_not_start_ends_the_loop_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -214,6 +214,7 @@ def test_a_destinations_key_is_nowhere_in_its_output(
 # ----------------------------------------------------------------------------------------------------- personal data
 
 
+@pytest.mark.slow
 def test_no_address_is_in_a_log_of_a_whole_sync(
     seeded: Sandbox, run: Run, address: str, capfd: pytest.CaptureFixture[str], discovered: Sync
 ) -> None:
@@ -441,6 +442,7 @@ def _modes(folder: Path) -> dict[Path, int]:
 on_linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="there is no /proc to see open files in")
 
 
+@pytest.mark.slow
 @on_linux
 def test_a_window_on_disk_is_private_and_has_no_name(killed: Killed) -> None:
     assert killed.spooled == 0o600
@@ -448,6 +450,7 @@ def test_a_window_on_disk_is_private_and_has_no_name(killed: Killed) -> None:
     assert [mode for path, mode in killed.before.items() if len(path.parts) == 1] == [0o700]
 
 
+@pytest.mark.slow
 @on_linux
 def test_a_read_that_is_killed_leaves_neither_rows_nor_a_key_behind(killed: Killed) -> None:
     assert [word for word in (b"sandbox-iterable-key", b"person1@example.com", b"xxxx") if word in killed.left] == []

@@ -30,6 +30,7 @@ from unit_tests.support.clock import VirtualClock
 from unit_tests.support.connector import Sync, catalog_of, run
 from unit_tests.support.invariants import Row, differences, leaves, misfits, unpacked, unusable_keys, without
 
+pytestmark = pytest.mark.slow  # one sync of the whole manifest
 START = "2025-08-18T00:00:00Z"
 FIVE_MINUTES_AGO = "2026-03-15T11:55:00+00:00"
 MEMBERS = 30

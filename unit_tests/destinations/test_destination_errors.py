@@ -804,6 +804,7 @@ def test_source_and_destination_make_a_plain_pipe(real: tuple[Sandbox, str], tmp
     assert b"@" not in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "waiting_for"), [(signal.SIGINT, "input"), (signal.SIGTERM, "vendor")])
 def test_a_signal_ends_a_write_at_once_and_echoes_nothing_that_was_not_accepted(
     number: signal.Signals, waiting_for: str, real: tuple[Sandbox, str], tmp_path: Path
@@ -832,6 +833,7 @@ def test_a_signal_ends_a_write_at_once_and_echoes_nothing_that_was_not_accepted(
     assert (process.returncode, out, err) == (-number, b"", b"")
 
 
+@pytest.mark.slow
 def test_a_write_that_is_killed_and_goes_on_behind_its_last_state_is_as_good_as_one(
     real: tuple[Sandbox, str], tmp_path: Path
 ) -> None:
@@ -868,6 +870,7 @@ def test_a_write_that_is_killed_and_goes_on_behind_its_last_state_is_as_good_as_
     }
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_ends_the_write_quietly(real: tuple[Sandbox, str], tmp_path: Path) -> None:
     _, address = real
     config = file(tmp_path, "c.json", {"api_key": "sandbox-courier-key", "route": "segment", "api_url": address})
@@ -885,6 +888,7 @@ def test_a_reader_that_goes_away_ends_the_write_quietly(real: tuple[Sandbox, str
     process.stderr.close()
 
 
+@pytest.mark.slow
 def test_a_state_is_echoed_to_the_letter_whatever_the_output_is_said_to_be_encoded_in(
     real: tuple[Sandbox, str], tmp_path: Path
 ) -> None:
