@@ -123,15 +123,11 @@ def _profile(number: int, user: Row) -> Row:
         "plan": ("free", "pro", "team")[number % 3],
         "seats": number % 40,
         "balance": number / 10,
-        "isBeta": number % 7 == 0,
         "lastOrder": {"id": f"order-{number}", "total": 59.9, "currency": "EUR", "items": ["sku-1", "sku-9"]},
-        "favourites": ["mugs", "lamps", "books"][: number % 4],
         "company name": f"Company {number} & Sons",
-        "utm_source": "newsletter",
         "utm_campaign": f"spring-{number % 12}",
         "lastLoginAt": "2025-03-02 09:15:04 +00:00",
         "score.churn": 0.25 + number % 50 / 100,
-        "notes": None,
     }
     return user | own
 

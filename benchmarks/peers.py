@@ -17,7 +17,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from benchmarks.programs import RECORD, Program, configured, written
+from benchmarks.programs import RECORD, Program, written
+from messaging_sync.source import Stream
 
 REDIRECT: Final = Path(__file__).resolve().parent / "redirect"
 LONG_AGO: Final = "2020-01-01T00:00:00Z"
@@ -92,7 +93,7 @@ class AirbyteIterable(Peer):
         return {one["name"]: one for one in catalogs[0]["streams"]}
 
     def _read(self, stream: str, config: str, folder: Path) -> list[str]:
-        catalog = written(folder / "catalog.json", {"streams": [configured(self.streams[stream])]})
+        catalog = written(folder / "catalog.json", {"streams": [Stream(self.streams[stream]).configured()]})
         return [str(self.programs / "source-iterable"), "read", "--config", config, "--catalog", catalog]
 
 

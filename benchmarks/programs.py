@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from messaging_sync.source import Json, Stream
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 MEGABYTE: Final = 1 << 20
 RECORD: Final = b'{"type":"RECORD"'
@@ -29,8 +31,6 @@ for line in open(sys.argv[1], "rb"):
     row = orjson.loads(line) if line.startswith(b"{") else {"line": line.decode().rstrip()}
     sys.stdout.buffer.write(orjson.dumps(row) + b"\\n")
 """
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def source(stream: str, address: str, start_date: str, rows: int, folder: Path) 
     """This project's source, which reads one stream, incrementally where it can, without call budgets."""
     mode = "full_refresh" if stream == "list_users" else "incremental"
     config = {"api_key": "benchmark", "api_url": address, "start_date": start_date, "budget_share": LIFTED}
-    catalog = {"streams": [configured({"name": stream, "supported_sync_modes": ["full_refresh", mode]})]}
+    catalog = {"streams": [configured(stream, mode)]}
     files = [
         "--config",
         written(folder / "config.json", config),
@@ -108,16 +108,12 @@ def source(stream: str, address: str, start_date: str, rows: int, folder: Path) 
     )
 
 
-def configured(stream: Mapping[str, Any]) -> Json:
-    """A stream as a catalog asks for it: incrementally where it can be."""
-    is_incremental = "incremental" in stream["supported_sync_modes"]
-    return {
-        "stream": {"json_schema": {}, **stream},
-        "sync_mode": "incremental" if is_incremental else "full_refresh",
-        "destination_sync_mode": "append",
-        "cursor_field": stream.get("default_cursor_field") or [],
-        "primary_key": stream.get("source_defined_primary_key") or [],
-    }
+def configured(name: str, mode: str = "incremental") -> Json:
+    """A stream of this source as a catalog asks for it."""
+    modes = ["full_refresh", mode]
+    return Stream(
+        {"name": name, "json_schema": {}, "supported_sync_modes": modes, "source_defined_cursor": True}
+    ).configured()
 
 
 def written(path: Path, content: Any) -> str:

@@ -105,8 +105,7 @@ def export_streams() -> list[str]:
 def _sync(scenario: Scenario, address: str, api_key: str) -> Sync:
     exports = export_streams()[: scenario.exports]
     names = [*exports, *(LISTINGS if scenario.days is None else ())]
-    modes = ["full_refresh", "incremental"]
-    catalog = {"streams": [configured({"name": name, "supported_sync_modes": modes}) for name in names]}
+    catalog = {"streams": list(map(configured, names))}
     config = {"api_key": api_key, "api_url": address, "start_date": f"{scenario.start:%Y-%m-%dT%H:%M:%SZ}"}
     state = [
         {
