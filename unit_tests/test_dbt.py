@@ -573,6 +573,12 @@ def test_the_pages_comparison_shows_the_days_that_differ(on_duckdb: Built, loade
     ]
 
 
+@pytest.mark.parametrize("schema", [pytest.param("nowhere", marks=needs_dbt)])
+def test_a_schema_without_tables_is_an_error_and_no_empty_model(on_duckdb: Built, schema: str) -> None:
+    with pytest.raises(AssertionError, match=r"no tables in messaging\.nowhere: set messaging_schema to"):
+        on_duckdb.build(OTHER, "users_latest", messaging_schema=schema)
+
+
 @pytest.mark.parametrize("model", [pytest.param("event", marks=needs_dbt)])
 def test_events_can_be_kept_to_the_types_that_fivetran_reads(filled: Built, model: str) -> None:
     assert {row["event_name"] for row in filled.rows(model, OTHER)} == {event_name(name) for name in FIVETRAN}

@@ -4,11 +4,18 @@
     dbt's own look-up fails now and then when threads share a DuckDB file. -#}
 {% macro catalog() %}
     {%- set found = {} -%}
+    {%- set place = source('messaging', 'users') -%}
     {%- if execute -%}
-        {%- for row in run_query(messaging.columns_query(source('messaging', 'users'))).rows -%}
+        {%- for row in run_query(messaging.columns_query(place)).rows -%}
             {%- set table = found.setdefault(row[0] | lower, {'table': row[0], 'fields': {}}) -%}
             {%- do table['fields'].update({row[1] | lower: row[1]}) -%}
         {%- endfor -%}
+        {%- if not found -%}
+            {{ exceptions.raise_compiler_error(
+                'There are no tables in ' ~ place.database ~ '.' ~ place.schema
+                ~ ': set messaging_schema to the schema that the sync writes to.'
+            ) }}
+        {%- endif -%}
     {%- endif -%}
     {{ return(found) }}
 {% endmacro %}
