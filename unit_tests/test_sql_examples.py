@@ -231,7 +231,9 @@ def campaigns_funnels(loaded: Loaded) -> list[tuple[Any, ...]]:
 
 
 def funnels(loaded: Loaded) -> list[tuple[Any, ...]]:
-    templates = {row["templateId"]: row["name"] for row in loaded.sandbox.iterable.templates}
+    templates = {
+        row["templateId"]: row.get("name") or str(row["templateId"]) for row in loaded.sandbox.iterable.templates
+    }
     counts: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 5)
     for row, steps in messages_sent(loaded):
         key = ("iterable", templates[row["templateId"]], month_of(row).replace(tzinfo=None))
