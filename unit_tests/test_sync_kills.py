@@ -117,7 +117,8 @@ class Places:
         file = self.folder / "jobs.json"
         file.write_text(json.dumps(jobs), encoding="utf-8")
         self.syncs += 1  # a load is younger than those before it
-        environment = os.environ | {"TEST_INSTANT": str(NOW.timestamp() + 3600 * self.syncs)}
+        instant = str(NOW.timestamp() + 3600 * self.syncs)
+        environment = os.environ | {"TEST_INSTANT": instant, "TMPDIR": str(self.folder)}
         command = [sys.executable, "-m", "unit_tests.support.killing", str(file)]
         ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         assert ended.returncode == 0, ended.stderr
