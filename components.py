@@ -43,6 +43,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from importlib import metadata
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 from urllib.parse import urljoin, urlsplit
@@ -74,6 +75,7 @@ from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, Res
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets, filter_secrets, get_secrets
 from jsonschema import Draft7Validator, FormatChecker, ValidationError
 from jsonschema.validators import extend
+from packaging.version import Version
 from requests import Response
 
 LOGGER = logging.getLogger("airbyte")
@@ -614,11 +616,18 @@ class TimestampStateMigration(StateMigration):
 
 # ---- configuration
 
+OLDEST_FRAMEWORK = "7.23.8"
 _KINDS = {"boolean": "true or false", "integer": "a whole number", "array": "a list", "object": "an object"}
 
 
 def validate_config(specification: Json, config: Json) -> None:
     """Refuse a configuration that no sync can work with, in one sentence that names the field. Errors: config_error."""
+    release = metadata.version("airbyte_cdk")
+    if Version(release) < Version(OLDEST_FRAMEWORK):
+        sentence = (
+            f"This source needs airbyte-cdk {OLDEST_FRAMEWORK} or newer and runs on {release}: update what runs it."
+        )
+        raise failure(FailureType.config_error, sentence)
     for secret in get_secrets(specification, config):
         # The framework masks what was written, blanks included; the Builder repeats a configuration as Python shows it.
         add_to_secrets(str(secret))

@@ -6,6 +6,7 @@ tell is said as everywhere.
 
 import json
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,19 @@ def test_a_mistake_is_told_by_the_same_sentence_everywhere(
     assert [sentence in text for sentence, text in zip(told, said, strict=True)] == [True] * len(said), said
     assert [text for text in said for secret in ("zebra", "ключ") if "api_key" in str(changes) and secret in text] == []
     assert sandbox.calls == []
+
+
+@pytest.mark.parametrize("home", HOMES)
+def test_a_framework_that_is_too_old_is_told_by_what_is_needed(
+    request: pytest.FixtureRequest, config: dict[str, Any], home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say: Home = request.getfixturevalue(home)
+    monkeypatch.setattr(metadata, "version", lambda _name: "7.22.0")
+
+    said = say(config)
+
+    needed = f"This source needs airbyte-cdk {RESOLVED['version']} or newer and runs on 7.22.0: update what runs it."
+    assert [needed in text for text in said] == [True] * len(said), said
 
 
 @pytest.mark.parametrize("home", HOMES)

@@ -20,6 +20,8 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 from airbyte_cdk.models.connector_metadata import ConnectorLanguage, MetadataFile
+from airbyte_cdk.sources.declarative.interpolation.jinja import JinjaInterpolation
+from airbyte_cdk.sources.types import StreamSlice
 
 from destinations.courier.destination import DestinationCourier
 from destinations.rudderstack.destination import DestinationRudderStack
@@ -30,6 +32,7 @@ from unit_tests.support import image as layout
 from unit_tests.support.connector import Sync, catalog_of
 from unit_tests.support.exports import delivered, held, small_sandbox
 from unit_tests.support.image import Container, Image
+from unit_tests.test_framework_releases import RELEASES
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 IMAGES = layout.images(DOCKERFILE)
@@ -57,11 +60,11 @@ needs_namespaces = pytest.mark.skipif(
 # ------------------------------------------------------------------------------------------------- the Dockerfile
 
 
-def test_the_framework_is_of_one_release_in_lock_project_manifest_image_and_metadata() -> None:
+def test_the_framework_is_of_one_release_in_lock_project_image_and_metadata() -> None:
     (locked,) = re.findall(r"^airbyte-cdk(?:\[[^]]*\])?==(\S+)", LOCK, re.MULTILINE)
 
     assert [name for name in PROJECT["dependencies"] if name.startswith("airbyte-cdk")] == [f"airbyte-cdk=={locked}"]
-    assert RESOLVED["version"] == locked
+    assert RESOLVED["version"] == RELEASES[0], "the manifest names the oldest release that is tested"
     assert {image.base for image in IMAGES.values()} == {f"{layout.BASE}:{locked}"}
     assert {metadata(name)["connectorBuildOptions"]["baseImage"] for name in CONNECTORS} == {f"{layout.BASE}:{locked}"}
     assert DOCKERFILE.count(locked) == 1
@@ -282,8 +285,11 @@ def test_the_suggested_streams_exist() -> None:
 
 def test_the_source_may_reach_the_hosts_that_the_manifest_names_and_no_others() -> None:
     allowed = metadata("source")["allowedHosts"]["hosts"]
-    requesters = (RESOLVED["definitions"][f"{vendor}_requester"] for vendor in ("iterable", "courier"))
-    named = {urlsplit(url).hostname for requester in requesters for url in requester["$parameters"]["hosts"].values()}
+    urls = [RESOLVED["definitions"][f"{vendor}_requester"]["url"] for vendor in ("iterable", "courier")]
+    configs = [{"region": region, "courier": {"region": region}} for region in ("US", "EU")]
+    nothing: dict[str, Any] = {"parameters": {"name": ""}, "stream_slice": StreamSlice(partition={}, cursor_slice={})}
+    evaluate = JinjaInterpolation().eval
+    named = {urlsplit(str(evaluate(url, config, **nothing))).hostname for url in urls for config in configs}
 
     files_of_jobs = "*.amazonaws.com"  # where Iterable's storage is; the API gives signed addresses of it
     assert {host for host in allowed if "$" not in host} == named | {files_of_jobs}
