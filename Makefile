@@ -42,10 +42,10 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-loop sync models sandbox test test-fast test-all test-313 test-hard unit-tests lint format schemas builder docs \
-	bench audit lock clean postgresql
+	new-stream bench audit lock clean postgresql
 
 help: ## show this list
-	@awk -F ' ## ' '/^[a-z0-9-]+:.* ## / {split($$1, t, ":"); printf "make %-9s %s\n", t[1], $$2}' Makefile
+	@awk -F ' ## ' '/^[a-z0-9-]+:.* ## / {split($$1, t, ":"); printf "make %-10s %s\n", t[1], $$2}' Makefile
 
 demo: $(READY) ## sync from a sandbox on this machine, no key needed; again to read what is new
 	@$(BIN)/python -m scripts.demo
@@ -95,6 +95,9 @@ lint: $(READY) ## lint, and check the form and the types
 format: $(READY) ## bring the code into its usual form
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+new-stream: $(READY) ## add a stream to fill in: NAME=sms_read KIND=iterable-event|iterable-listing|courier-listing
+	@$(BIN)/python -m scripts.new_stream "$(NAME)" "$(KIND)"
 
 schemas: $(READY) ## write the schemas into manifest.yaml, after a change in schemas/
 	@$(BIN)/python -m scripts.schemas

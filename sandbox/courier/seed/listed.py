@@ -52,6 +52,7 @@ def _row(listing: Listing, number: int, anchor: date) -> Row:
     schema = SCHEMAS.get(listing.name, listing.name)
     row = samples.row(schema, number, lambda kind: at if kind == "integer" else iso(at), (parent, "topics"))
     row[listing.key] = f"{listing.name}-{number}"
+    row["integration"] = {"channels": [{"routingKey": f"{CREDENTIAL}-{number}", "kind": "push"}]}
     return row | (OWN[listing.name](number) if listing.name in OWN else {})
 
 
