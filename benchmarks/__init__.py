@@ -1,4 +1,4 @@
-"""What the source costs, measured on this machine: `python -m benchmarks`, or `make bench`.
+"""Throughput and memory of the source, measured on this machine: `python -m benchmarks`, or `make bench`.
 
 data.py         rows to read, in files
 vendor.py       a server that hands them out and costs next to nothing

@@ -57,7 +57,7 @@ class Peer(ABC):
 
     @cached_property
     def streams(self) -> dict[str, Any]:
-        """What it says of each stream, by name. Raises InstallError when it says nothing that can be understood."""
+        """Return its messages about each stream, by name. Raises InstallError when none can be understood."""
         try:
             return self._described(written(self.folder / self.name / "discover.json", _config(LONG_AGO)))
         except (LookupError, TypeError, ValueError) as error:
@@ -122,7 +122,7 @@ def _config(start_date: str) -> dict[str, str]:
 
 
 def _output(program: str | Path, *words: str) -> str:
-    """What a program prints. Raises InstallError when it does not run."""
+    """Return the output of a program. Raises InstallError when it does not run."""
     environment = {**os.environ, "PYTHONPATH": ""}
     # What is run is what was installed, told to install, to list or to describe itself.
     try:

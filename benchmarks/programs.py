@@ -46,7 +46,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run took: seconds, seconds of CPU (its own and the system's for it), bytes of memory at its peak."""
+    """Costs of a run: seconds, seconds of CPU (its own and the system's for it), bytes of memory at its peak."""
 
     rows: int
     wall: float

@@ -64,12 +64,12 @@ class Outcome:
 
     @property
     def least_minutes(self) -> float:
-        """What the least calls take at the vendor's budget."""
+        """Return the minutes that the least calls take at the vendor's budget."""
         return self.least / EXPORT.calls * EXPORT.seconds / 60
 
 
 def in_a_process_of_its_own(scenario: Scenario) -> Outcome:
-    """What a sync leaves running would disturb the next clock."""
+    """Runs a sync in a process of its own, since threads that it leaves would disturb the next clock."""
     with ProcessPoolExecutor(1, get_context("fork")) as executor:
         return executor.submit(outcome_of, scenario).result()
 

@@ -37,7 +37,7 @@ STOPPED: Final = "Stopped. What was loaded stays, and the next sync goes on from
 
 @dataclass(frozen=True)
 class Job:
-    """What to read, and where to."""
+    """Options of the command: streams to read, and where to."""
 
     config: Path
     destination: str = "duckdb"

@@ -10,7 +10,7 @@ from typing import Any, Final
 from messaging_sync.source import Result, Stream
 
 EVENT_KEY: Final = [["event_id"]]
-"""What the source keys an exported event by, and nothing else."""
+"""The key of exported events, and of nothing else."""
 CALLS: Final = 4  # a minute
 FIRST_WINDOW: Final = timedelta(days=30)
 LONGEST_WINDOW: Final = timedelta(days=180)
@@ -29,7 +29,7 @@ def least_windows(span: timedelta) -> int:
 
 
 class Estimate:
-    """What the exports of a sync still take; nothing if they are read by jobs, or of another source."""
+    """Say how long the exports of a sync still take; nothing if they are read by jobs, or of another source."""
 
     def __init__(self, config: Path, streams: Sequence[Stream]) -> None:
         given = json.loads(config.read_text(encoding="utf-8"))

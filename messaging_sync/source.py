@@ -135,7 +135,7 @@ class Source:
         raise SyncError(self.error or self._last_words())
 
     def streams(self) -> list[Stream]:
-        """What the source offers."""
+        """Return the catalog that the source discovers."""
         for message in filter(None, map(self._message, self._lines("discover"))):
             if message["type"] == "CATALOG":
                 return [Stream(definition) for definition in message["catalog"]["streams"]]

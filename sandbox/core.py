@@ -28,7 +28,7 @@ RECEIVED = "/sandbox/rudderstack/events"
 
 
 Vendor = IterableApi | CourierApi | RudderStackApi
-"""What a request changes is left to the reply's `effect`, so that a fault can prevent it."""
+"""Changes by a request are left to the reply's `effect`, so that a fault can prevent it."""
 
 
 @dataclass(frozen=True)

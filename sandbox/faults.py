@@ -171,7 +171,7 @@ class Fault:
         )
 
     def is_due(self, seen: int) -> bool:
-        """Whether the `seen`-th matching call (from 1) is struck."""
+        """Return True if the `seen`-th matching call (from 1) is struck."""
         return seen > self.after and (self.times is None or seen <= self.after + self.times)
 
 

@@ -1,4 +1,4 @@
-"""What goes between the HTTP server and a vendor's endpoints: requests, and replies, which may break off."""
+"""Messages between the HTTP server and a vendor's endpoints: requests, and replies, which may break off."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Reply:
 
 
 class Ending(Enum):
-    """What becomes of a connection that breaks off."""
+    """The end of a connection that breaks off."""
 
     CLOSE = "close"
     RESET = "reset"

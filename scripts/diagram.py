@@ -159,7 +159,7 @@ def _target(stream: Stream, column: str) -> str | None:
 
 
 def _inherited(child: Stream, link: Link, parent: Stream) -> Relation:
-    """What a link of the manifest says and no column's name does."""
+    """Return the relation of a link of the manifest that no column's name tells."""
     if child.primary_key == parent.primary_key:
         return Relation(parent.name, SAME, child.name, link.key)
     if child.primary_key == (link.field,):  # the parent's rows name the child's, each of which is asked for once

@@ -46,11 +46,11 @@ BEFORE: Final[tuple[Json, ...]] = (
     {"type": "group", "messageId": "seg-3", "groupId": TENANT, "traits": {"name": "Acme Inc"}},
     {"type": "track", "messageId": "seg-4", "event": EVENT, "properties": {"order": 1, "total": 18.5}},
 )
-"""What Segment has before the event is mapped, all of it about one user."""
+"""Calls that Segment has before the event is mapped, all of it about one user."""
 AFTER: Final[tuple[Json, ...]] = (
     {"type": "track", "messageId": "seg-5", "event": EVENT, "properties": {"order": 2, "total": 7}},
 )
-"""What it has afterwards."""
+"""Calls that it has afterwards."""
 
 
 def main() -> None:
@@ -153,7 +153,7 @@ class Loop:
             time.sleep(0.2)
 
     def received(self) -> list[Json]:
-        """What the data plane has received."""
+        """Return the calls that the data plane has received."""
         events: list[Json] = self.ask("GET", RECEIVED)["events"]
         return events
 

@@ -79,7 +79,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Stream:
-    """What a user asks about a stream; in `endpoints`, URLs, braces name what comes from a parent's row."""
+    """The facts of a stream that a user asks for; in `endpoints`, URLs, braces name what comes from a parent's row."""
 
     name: str
     kind: str
@@ -164,7 +164,7 @@ def _endpoints(retriever: Json) -> Iterator[str]:
 
 
 def _partitions(router: Json) -> list[dict[str, str]]:
-    """What stands for the parts of a URL that come from a router; the name of a row's field for its value."""
+    """Return stand-ins for the parts of a URL that come from a router; the name of a row's field for its value."""
     if router.get("type") == "ListPartitionRouter":
         return [{router["cursor_field"]: value} for value in router["values"]]
     links = {link["partition_field"]: link["parent_key"] for link in _parents(router)}
@@ -178,7 +178,7 @@ def _data_type(requester: Json) -> str:
 
 
 def _evaluated(template: Any, parameters: Json, partition: dict[str, str]) -> Any:
-    """What a template makes of a configuration that leaves everything at its default."""
+    """Evaluate a template for a configuration that leaves everything at its default."""
     asked_for = StreamSlice(partition=partition, cursor_slice={})
     config: Json = {"courier": {}}
     return JinjaInterpolation().eval(str(template), config, parameters=parameters, stream_slice=asked_for)

@@ -133,7 +133,7 @@ def engine(request: pytest.FixtureRequest, config: dict[str, Any]) -> Engine:
 
 @pytest.fixture(scope="session")
 def discovered(tmp_path_factory: pytest.TempPathFactory) -> Sync:
-    """What `discover` says, which depends on nothing but the configuration's keys."""
+    """Return the answer of `discover`, which depends on nothing but the configuration's keys."""
     config = {"api_key": "unused", "start_date": "2026-01-01T00:00:00Z", "courier": {"api_key": "unused"}}
     return run(tmp_path_factory.mktemp("discover"), "discover", config)
 

@@ -77,7 +77,7 @@ def settings(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def injected(manifest: Message, settings: dict[str, Any], **others: Any) -> dict[str, Any]:
-    """What the Builder's web page makes of a configuration."""
+    """Return a configuration as the Builder's web page sends it."""
     return {
         **settings,
         "__injected_declarative_manifest": manifest,

@@ -557,7 +557,7 @@ def test_users_without_an_address_can_be_told_apart(filled: Built, loaded: Loade
 
 @pytest.mark.parametrize("model", [pytest.param("event", marks=needs_dbt)])
 def test_the_pages_comparison_shows_the_days_that_differ(on_duckdb: Built, loaded: Loaded, model: str) -> None:
-    """What Fivetran loaded is ours but for the push messages."""
+    """Rows that Fivetran loaded are ours but for the push messages."""
     (query,) = re.findall(r"```sql\n( +SELECT.*?)```", PAGE, re.DOTALL)
     theirs = Table({"created_at": "timestamp", "event_name": "string"}, ("_fivetran_id",), replaced=True)
     theirs.records = {

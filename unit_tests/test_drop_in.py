@@ -44,7 +44,7 @@ def clock() -> Iterator[VirtualClock]:
 
 
 def peer_catalog(names: Iterable[str]) -> Catalog:
-    """What a platform configured from the other connector's discovery."""
+    """Return the catalog that a platform configured from the other connector's discovery."""
     return {"streams": [_configured(STREAMS[name]) for name in names]}
 
 
@@ -81,7 +81,7 @@ def read(tmp_path: Path, manifest: dict[str, Any]) -> Reading:
 
 
 def configurations() -> Iterator[dict[str, Any]]:
-    """What the other connector accepts: the minimum, each option, all of them, and what it never looks at."""
+    """Yield what the other connector accepts: the minimum, each option, all of them, and what it ignores."""
     options: dict[str, Sequence[Any]] = {
         "region": ["US", "EU"],
         "lookback_window": [0, 5, 1440],

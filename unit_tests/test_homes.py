@@ -235,7 +235,7 @@ def test_blanks_around_a_key_are_taken_off_and_it_is_not_shown(
 
 
 def submitted(schema: dict[str, Any]) -> dict[str, Any]:
-    """What Airbyte's form submits of a specification that nobody has filled in: defaults, also of optional objects."""
+    """Return what Airbyte's form submits when nobody has filled it in: defaults, also of optional objects."""
     found = {}
     for name, field in schema["properties"].items():
         if field["type"] == "object":

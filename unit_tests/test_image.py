@@ -225,7 +225,7 @@ def replace_entrypoint(image: Image, *words: str) -> Image:
 
 
 def messages(ran: subprocess.CompletedProcess[str]) -> Sync:
-    """What a connector printed; a line that is no message is an error."""
+    """Return the messages that a connector printed; a line that is no message is an error."""
     return Sync([json.loads(line) for line in ran.stdout.splitlines()])
 
 

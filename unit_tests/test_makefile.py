@@ -33,7 +33,7 @@ def failing(program: Path) -> Path:
 
 
 def said(checkout: Path, python: Path) -> str:
-    """What make says of its own, without naming the rule that failed."""
+    """Return what make says of its own, without naming the rule that failed."""
     command = ["make", f"PYTHON={python}", "test"]
     made = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=300, check=False)
     assert made.returncode == 2

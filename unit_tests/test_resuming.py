@@ -16,7 +16,7 @@ from unit_tests.support.exports import DAY, EXPORT, Engine, delivered, held, ove
 
 
 def killed_after(sync: Sync, messages: int) -> Sync:
-    """What a platform has of a sync that was killed: the messages up to some point, and nothing else."""
+    """Return what a platform has of a sync that was killed: the messages up to some point, and nothing else."""
     return Sync(messages=sync.messages[:messages])
 
 

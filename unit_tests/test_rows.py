@@ -645,7 +645,7 @@ def test_whatever_the_first_window_a_second_is_the_last_one_tried(seconds: int) 
 
 came_in = st.tuples(st.floats(0, 1000), st.integers(0, 20_000_000))
 outcomes = st.lists(came_in | st.none(), max_size=40)
-"""What became of each window: seconds and lines; None when it broke off."""
+"""The course of each window: seconds and lines; None when it broke off."""
 
 
 @given(st.integers(60, 180 * 86_400), outcomes)

@@ -63,7 +63,7 @@ spec:
 
 @dataclass
 class Ran:
-    """What a run has printed: messages by type, lines that are none, stderr, exit code."""
+    """Output of a run: messages by type, lines that are none, stderr, exit code."""
 
     exit_code: int
     stdout: str

@@ -96,12 +96,12 @@ def run(
 
 
 def errors(messages: list[Message]) -> str:
-    """What the traces say, all in one."""
+    """Return the texts of all traces, joined."""
     return " ".join(trace["error"]["message"] for trace in Sync(messages).of_type("TRACE") if trace["type"] == "ERROR")
 
 
 def told(messages: list[Message]) -> list[str]:
-    """What errors and warnings say, each."""
+    """Return the text of each error and warning."""
     logs = [log["message"] for log in Sync(messages).of_type("LOG") if log["level"] == "WARN"]
     return [*(error["message"] for error in Sync(messages).errors.values()), *logs]
 
@@ -338,7 +338,7 @@ FORBIDDEN_ARGUMENTS = {("verify", False), ("shell", True)}
 
 
 def dangers(code: str) -> list[str]:
-    """What a module does that none here may do, in words."""
+    """Say in words what a module does that none here may do."""
     found = []
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import | ast.ImportFrom):

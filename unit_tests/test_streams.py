@@ -205,7 +205,7 @@ EXPECTED: dict[str, Callable[[IterableProject], list[Row]]] = {
 
 
 def listed_by_iterable(project: IterableProject, stream: str) -> list[Row]:
-    """What EXPECTED says, or the rows that the sandbox lists under the stream's name."""
+    """Return what EXPECTED says, or the rows that the sandbox lists under the stream's name."""
     return EXPECTED[stream](project) if stream in EXPECTED else [*project.held(stream)]
 
 
@@ -255,7 +255,7 @@ def below(owner: str, held: Mapping[str, Sequence[Row]]) -> list[Row]:
 
 
 def begun(runs: Iterable[Row]) -> list[Row]:
-    """What a listing tells of the runs of the past; one that does not say when it began is none of them."""
+    """Return the runs of the past as a listing tells them; one that does not say when it began is none of them."""
     dated = [row for row in runs if row.get("created_at")]
     return [without(row, "updated_at") for row in dated if milliseconds(row["created_at"]) <= NOON]
 
@@ -271,12 +271,12 @@ def listed(workspace: CourierWorkspace) -> list[Row]:
 
 
 def detailed(workspace: CourierWorkspace) -> list[Row]:
-    """What has expired is only listed."""
+    """Return the messages that have details: expired ones are only listed."""
     return [row for row in sent(workspace) if row["id"] not in workspace.expired]
 
 
 def told_of(workspace: CourierWorkspace, held: Mapping[str, Sequence[Row]]) -> list[Row]:
-    """What is kept below each message, for shorter than the message itself, in its place."""
+    """Return what is kept below each message, for shorter than the message itself, in its place."""
     assert workspace.retention_days
     oldest = NOON - workspace.retention_days * DAY
     return [
@@ -320,7 +320,7 @@ LISTED = {courier_seed.SCHEMAS.get(listing.name, listing.name): listing for list
 
 
 def listed_by_courier(workspace: CourierWorkspace, stream: str) -> list[Row]:
-    """What EXPECTED_COURIER says, or the rows that the sandbox lists, with the id of what they belong to."""
+    """Return what EXPECTED_COURIER says, or the rows that the sandbox lists, with the id of what they belong to."""
     if stream in EXPECTED_COURIER:
         return EXPECTED_COURIER[stream](workspace)
     listing = LISTED[stream]

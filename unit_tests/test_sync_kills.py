@@ -28,7 +28,7 @@ Content = dict[str, list[tuple[Any, ...]]]
 
 
 def read_of(version: int) -> list[Message | str]:
-    """What the source says in a sync: new rows, rows that have changed, and another snapshot of the lists."""
+    """Return the source's messages in a sync: new rows, rows that have changed, and another snapshot of the lists."""
     opens = [record("opens", id=number, name=f"v{version}") for number in range(20 * version)]
     return [
         *opens[:10],

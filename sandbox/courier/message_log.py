@@ -82,7 +82,7 @@ def _message(workspace: CourierWorkspace, request: Request) -> Row:
 
 
 def _kept(workspace: CourierWorkspace, request: Request, below: dict[str, Rows]) -> Rows:
-    """What is held below a message; 404 when that is gone."""
+    """Return the rows below a message; 404 when that is gone."""
     row = _message(workspace, request)
     days = workspace.retention_days
     if row["id"] not in below or (days is not None and row["enqueued"] < workspace.now - days * DAY):

@@ -29,7 +29,7 @@ def add_user(workspace: CourierWorkspace, request: Request) -> Reply:
 
 
 def take_group(workspace: CourierWorkspace, tenant_id: str, user: str | None, traits: Row) -> None:
-    """What a group event does: its tenant is created, or gains the traits; the user belongs to it."""
+    """Apply a group event: its tenant is created, or gains the traits; the user belongs to it."""
     known = _known(workspace, tenant_id) or {"id": tenant_id, "name": tenant_id, **dict.fromkeys(OPTIONAL)}
     name = traits.get("name") or known["name"]
     _hold(workspace, {**known, "name": name, "properties": {**(known.get("properties") or {}), **traits}})

@@ -94,5 +94,5 @@ class CourierWorkspace:
         return int(self.clock() * 1000)
 
     def held(self, name: str, below: bool = False) -> Any:
-        """What stands under that name, here or in the table of listings: rows, or rows by the id of their parent."""
+        """Return the rows under a name, here or in the table of listings: rows, or rows by the id of their parent."""
         return vars(self).setdefault(name, {} if below else [])

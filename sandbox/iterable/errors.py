@@ -17,7 +17,7 @@ _NO_SUCH_ACTION = """<!DOCTYPE html>
 
 
 def envelope(status: int, code: str, msg: str, params: Any = None, headers: Mapping[str, str] | None = None) -> Reply:
-    """What every JSON error comes in, and some successes."""
+    """Return the envelope of every JSON error, and of some successes."""
     return json_reply({"msg": msg, "code": code, "params": params}, status, headers)
 
 

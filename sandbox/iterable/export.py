@@ -34,7 +34,7 @@ class Selection:
 
 
 def requested(request: Request) -> Selection:
-    """What either kind of export is asked for by its parameters."""
+    """Parameters of an export of either kind."""
     name = parameters.required(request, "dataTypeName")
     data_type = data_types.canonical(name)
     if data_type is None:

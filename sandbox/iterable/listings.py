@@ -25,7 +25,7 @@ RARE = Budget(calls=3, seconds=1)
 MEDIA = ("Email", "Push", "InApp", "SMS", "WebPush", "Embedded", "WhatsApp", "RCS")
 TEMPLATE_TYPES = ("Base", "Blast", "Triggered", "Workflow")
 HIDDEN = ("templateType", "messageMedium")
-"""What templates are chosen by and do not tell."""
+"""Fields that select templates and are not in the reply."""
 
 METADATA_PAGE = 10
 """Keys on a page of a metadata table."""

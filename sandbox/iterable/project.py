@@ -51,7 +51,7 @@ class IterableProject:
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def held(self, name: str) -> Any:
-        """What stands under that name, here or only in the table of listings."""
+        """Return the rows under a name, here or only in the table of listings."""
         return vars(self).setdefault(name, [])
 
     def add_events(self, data_type: str, rows: Iterable[Row], indexed_after: float = 0) -> None:

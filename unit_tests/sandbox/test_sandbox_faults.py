@@ -35,7 +35,7 @@ def connection(sends):
 
 
 def read(connection, headers=KEY) -> tuple[bytes, Exception | None]:
-    """What arrives, and the error it ends with."""
+    """Return the bytes that arrive, and the error it ends with."""
     got = b""
     try:
         connection.request("GET", PATH, headers=headers)

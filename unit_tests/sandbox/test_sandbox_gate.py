@@ -1,4 +1,4 @@
-"""What is checked before an endpoint answers: URL, route, key, rate limit; and the record of calls."""
+"""Checks before an endpoint answers: URL, route, key, rate limit; and the record of calls."""
 
 from __future__ import annotations
 

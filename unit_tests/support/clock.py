@@ -113,7 +113,7 @@ def _cpu_time_of_others() -> float:
 
 
 def _others_are_asleep() -> bool:
-    """Whether no other thread runs or would like to: on a busy machine one may get no CPU for a long while.
+    """Return True if no other thread runs or would like to: on a busy machine one may get no CPU for a long while.
 
     True where the system does not say; then only CPU time tells.
     """

@@ -21,7 +21,7 @@ Catalog = Message
 
 @dataclass
 class Sync:
-    """What a sync emitted: messages in order, and by kind."""
+    """Messages of a sync: in order, and by kind."""
 
     messages: list[Message] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)

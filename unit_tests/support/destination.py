@@ -21,7 +21,7 @@ Row = Mapping[str, Any]
 
 @dataclass
 class Ran:
-    """What a command has printed, and its exit code."""
+    """Output of a command, and its exit code."""
 
     exit_code: int
     output: str

@@ -1,4 +1,4 @@
-"""What the tests of exports share: rows to put in, and the oracle."""
+"""Shared by the tests of exports: rows to put in, and the oracle."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -41,7 +41,7 @@ class Copy:
 
 @dataclass(frozen=True)
 class Image:
-    """What a stage of the Dockerfile amounts to, with all it inherits."""
+    """A stage of the Dockerfile, with all it inherits."""
 
     base: str
     target: str = ""
@@ -201,7 +201,7 @@ class Container:
 
     @staticmethod
     def is_possible() -> bool:
-        """Whether this machine lets us make mount namespaces."""
+        """Return True if this machine lets us make mount namespaces."""
         if not shutil.which("unshare"):
             return False
         return subprocess.run([*_UNSHARE, "true"], capture_output=True, check=False).returncode == 0

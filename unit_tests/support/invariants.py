@@ -1,4 +1,4 @@
-"""What holds for every stream: records fit their schema, keys tell them apart, and nothing is lost.
+"""Invariants of every stream: records fit their schema, keys tell them apart, and nothing is lost.
 
 Rows and records are compared as leaves: each value by its path, in one spelling. So a field counts as
 delivered in whatever form a column has it: an object for text holding JSON, nested for dotted, and so on.
@@ -31,7 +31,7 @@ def _is_rfc_3339(value: object) -> bool:
 
 
 def misfits(records: Iterable[Row], schema: Row) -> list[str]:
-    """What does not fit the schema, and columns that it does not have."""
+    """Return what does not fit the schema, and columns that it does not have."""
     validator = Draft7Validator({**schema, "additionalProperties": False}, format_checker=_FORMATS)
     errors = (error for record in records for error in validator.iter_errors(record))
     return [f"{error.json_path}: {error.message}" for error in errors]

@@ -1,4 +1,4 @@
-"""What a sync has read as tables of DuckDB or PostgreSQL, and dbt to build on them.
+"""Rows of a sync as tables of DuckDB or PostgreSQL, and dbt to build on them.
 
 The tables are those of a connection in Append + Deduped mode: a stream's fields, and the newest record of each key.
 """

@@ -1,4 +1,4 @@
-"""What happened to a message, event by event, and what it looked like on each channel."""
+"""History of a message, event by event, and its content on each channel."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ OWN: dict[str, Callable[[int], Row]] = {
         "profile": {"title": "CTO", "firebaseToken": f"{CREDENTIAL}{number}"} if number % 2 == 0 else None,
     },
 }
-"""What a row of a listing has in place of what the schema makes."""
+"""Values of a listing's rows in place of those made from the schema."""
 
 
 def _runs(kind: str, count: int, anchor: date) -> list[Row]:

@@ -53,7 +53,7 @@ def profile(number: int) -> Row:
 
 
 def _credentials(number: int) -> Row:
-    """What providers need to reach the user, in every form that profiles hold it in."""
+    """Return what providers need to reach the user, in every form that profiles hold it in."""
     forms: tuple[Row, ...] = (
         {"firebaseToken": f"{CREDENTIAL}fcm-{number}", "apn": f"{CREDENTIAL}apn-{number}"},
         {

@@ -95,7 +95,7 @@ def _recipient(number: int) -> Row:
 
 
 def _origin(number: int) -> Row:
-    """What made the message: a list, an automation, a bulk job, or a single call."""
+    """Return the origin of a message: a list, an automation, a bulk job, or a single call."""
     origins: tuple[Row, ...] = (
         {"listId": "eu.beta", "listMessageId": f"1-5f000000-{number:024x}"},
         {"runId": f"automation-run-{number % 45}", "tenantId": "acme"},

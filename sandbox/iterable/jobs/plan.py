@@ -1,4 +1,4 @@
-"""What becomes of a job once it runs; times are seconds since then.
+"""The course of a job once it runs; times are seconds since then.
 
 A fate is a failure on demand, such as `Failed(files=2)`. It befalls the next job started, of its data type if it names
 one, and is used up.
@@ -119,7 +119,7 @@ class Restarted(Paused):
 
 @dataclass
 class Fate:
-    """What befalls the next `times` jobs of a data type, any by default; None is every one from now on."""
+    """Sets the plan of the next `times` jobs of a data type, any by default; None is every one from now on."""
 
     kind: Failed | Stuck | Paused
     data_type: str | None = None

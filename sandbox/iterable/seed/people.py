@@ -60,7 +60,7 @@ def _updated_at(number: int, anchor: date) -> float:
 
 
 def identifiers(number: int) -> Row:
-    """What tells a user: one in ten has no address, one in seven no userId, one in eleven no itblUserId."""
+    """Return a user's identifiers: one in ten has no address, one in seven no userId, one in eleven no itblUserId."""
     has_email = number % 10 != 3
     named: Row = {}
     if has_email:
