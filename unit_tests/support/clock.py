@@ -53,6 +53,7 @@ class VirtualClock:
             timeout = keywords.get("timeout")
             limit = timeout[1] if isinstance(timeout, tuple) else timeout
             if limit is not None and self.now() - began > limit:
+                response.close()
                 raise requests.ReadTimeout(f"Read timed out. (read timeout={limit})", request=response.request)
             return response
 
