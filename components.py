@@ -1009,16 +1009,17 @@ class WindowCopy:
     def _append(self, response: Response, whole_lines: bool) -> int:
         lines, line_start = 0, self.file.tell()
         for chunk in response.iter_content(CHUNK_BYTES):
-            if b"\n" in chunk:
-                lines += chunk.count(b"\n")
-                line_start = self.file.tell() + chunk.rfind(b"\n") + 1
+            lines += chunk.count(b"\n")
+            if (newline := chunk.rstrip().rfind(b"\n")) >= 0:
+                line_start = self.file.tell() + newline + 1
             self.file.write(chunk)
         self.file.seek(line_start)
-        if not (last_line := self.file.read()):
-            return lines
-        row = parse_line(last_line)
+        rest = self.file.read()
+        row = parse_line(rest.rstrip().rpartition(b"\n")[2])
         if is_error_report(row):
             raise TransferBroken("the API reports an error in place of a row")
+        if not rest or rest.endswith(b"\n"):
+            return lines
         if row is None and whole_lines:
             raise TransferBroken("the reply ended inside a line")
         self.file.write(b"\n")

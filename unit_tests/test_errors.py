@@ -325,24 +325,6 @@ def test_what_cannot_pass_fails_at_once_as_a_configuration_error_in_one_sentence
     assert len(sandbox.calls) == 1
 
 
-def test_a_type_of_event_that_the_project_does_not_offer_is_empty_and_its_state_stays(
-    sandbox: Sandbox, sync: Syncing
-) -> None:
-    sandbox.iterable.add_events("emailSend", rows_every(DAY, datetime(2026, 1, 1), datetime(2026, 3, 1)))
-    unknown = Answer(400, {"msg": "Invalid dataTypeName: rcsSend", "code": "BadParams", "params": None})
-    sandbox.faults.add(Fault(EXPORT, unknown, times=None, query={"dataTypeName": "rcsSend"}))
-
-    synced = sync("rcs_send", "email_send")
-
-    assert synced.statuses == {"rcs_send": "COMPLETE", "email_send": "COMPLETE"}
-    assert synced.records["rcs_send"] == []
-    assert synced.states["rcs_send"][-1] == {"createdAt": START}
-    assert [
-        line for line in synced.logs if line.startswith("rcs_send: nothing is read. The API refused stream rcs_send")
-    ]
-    assert delivered(synced) == held(sandbox)
-
-
 def test_generic_error_in_an_export_fails_the_stream_and_never_moves_its_state(
     sandbox: Sandbox, sync: Syncing, clock: VirtualClock
 ) -> None:
