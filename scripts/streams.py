@@ -230,8 +230,9 @@ def _codes(names: tuple[str, ...] | list[str]) -> str:
 
 
 def _section(stream: Stream, shared: Json) -> str:
-    """A stream's heading and its columns, those that all exports have left out."""
-    own = {name: schema for name, schema in stream.columns.items() if shared.get(name) != schema}
+    """A stream's heading and its columns, the shared ones left out where it has all of them."""
+    has_all = all(stream.columns.get(name) == schema for name, schema in shared.items())
+    own = {name: schema for name, schema in stream.columns.items() if not has_all or name not in shared}
     return f"### {stream.name}\n\n{_columns(own)}"
 
 

@@ -72,6 +72,16 @@ def test_an_outdated_page_is_written_anew(writer: ModuleType, tmp_path: Path, mo
     assert writer.PAGE.read_text(encoding="utf-8") == wanted
 
 
+@pytest.mark.parametrize("name", STREAMS)
+def test_the_reference_lists_every_column_of_every_stream(name: str) -> None:
+    sections = dict(re.findall(r"^### (.+)\n\n((?:- .*\n)*)", page("streams.md"), re.MULTILINE))
+    listed = sections[name]
+    if name in EXPORTS and name != "users":
+        listed = sections["Columns of all exports but users"] + listed
+
+    assert sorted(re.findall(r"^- `([^`]+)`", listed, re.MULTILINE)) == sorted(STREAMS[name].columns)
+
+
 # ---------------------------------------------------------------------------------------------------- diagrams
 
 RELATIONS = [

@@ -155,8 +155,7 @@ def test_a_data_type_that_the_project_does_not_offer_is_empty_and_leaves_the_sta
     a_row_a_day: Sandbox, sync: Syncing, engine: Engine, words: str
 ) -> None:
     unknown = Answer(400, {"msg": words, "code": "BadParams", "params": None})
-    asks = {"query": {"dataTypeName": "rcsSend"}} if engine is STREAM else {}
-    a_row_a_day.faults.add(Fault(engine.asks, unknown, times=None, **asks))
+    a_row_a_day.faults.add(Fault(engine.asks, unknown, times=None))
     state = {"createdAt": "2026-02-01T00:00:00+00:00"}
     saved = [{"type": "STREAM", "stream": {"stream_descriptor": {"name": "rcs_send"}, "stream_state": state}}]
 
