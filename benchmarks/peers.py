@@ -57,7 +57,7 @@ class Peer(ABC):
 
     @cached_property
     def streams(self) -> dict[str, Any]:
-        """Return its messages about each stream, by name. Raises InstallError when none can be understood."""
+        """Its description of each stream, by name. Raises InstallError when none can be understood."""
         try:
             return self._described(written(self.folder / self.name / "discover.json", _config(LONG_AGO)))
         except (LookupError, TypeError, ValueError) as error:

@@ -29,7 +29,7 @@ def least_windows(span: timedelta) -> int:
 
 
 class Estimate:
-    """Say how long the exports of a sync still take; nothing if they are read by jobs, or of another source."""
+    """The time that the exports of a sync still take; nothing if they are read by jobs, or of another source."""
 
     def __init__(self, config: Path, streams: Sequence[Stream]) -> None:
         given = json.loads(config.read_text(encoding="utf-8"))

@@ -110,6 +110,33 @@ def test_no_signal_is_handled_and_no_reply_is_unmasked() -> None:
     assert [call for call in asked if call.startswith("isinstance(") and "SpooledTemporaryFile" in call] == []
 
 
+def test_the_development_page_lists_what_is_used_inside_the_framework() -> None:
+    tree = ast.parse(TEXT)
+    page = (ROOT / "docs" / "development.md").read_text(encoding="utf-8")
+    table = page.partition("# What the source uses inside the framework\n")[2].partition("\n## ")[0]
+    listed = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", table))))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    inner = {alias.name for node in imports if str(node.module).startswith("airbyte_cdk.") for alias in node.names}
+    own = set(own_names(tree))
+    private = {
+        node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and re.match(r"_[a-z]", node.attr)
+    }
+
+    assert {"_parse_response", "_fetch_next_page"} <= private - own
+    assert (inner | (private - own)) - listed == set()
+
+
+def own_names(tree: ast.AST) -> Iterator[str]:
+    """Yield the methods, fields and attributes that a module itself defines."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            yield node.name
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

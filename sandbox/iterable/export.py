@@ -34,7 +34,7 @@ class Selection:
 
 
 def requested(request: Request) -> Selection:
-    """Parameters of an export of either kind."""
+    """Return what the parameters of an export of either kind select."""
     name = parameters.required(request, "dataTypeName")
     data_type = data_types.canonical(name)
     if data_type is None:

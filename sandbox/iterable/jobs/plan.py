@@ -119,7 +119,7 @@ class Restarted(Paused):
 
 @dataclass
 class Fate:
-    """Sets the plan of the next `times` jobs of a data type, any by default; None is every one from now on."""
+    """The course of the next `times` jobs of a data type, any by default; None is every one from now on."""
 
     kind: Failed | Stuck | Paused
     data_type: str | None = None
