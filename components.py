@@ -1257,7 +1257,7 @@ class SequentialPartitionRetriever(SimpleRetriever):
                 is_refusal = isinstance(problem, VendorRefusal) and problem.is_about_item
                 if not is_refusal and problem.failure_type != FailureType.transient_error:
                     raise
-                reason = problem.message if is_refusal else problem.internal_message
+                reason = (not is_refusal and problem.internal_message) or problem.message
             others = self._other_ways(item, bool(reason)) if is_refusal and not record else []
             for other in others:
                 yield from read(other)

@@ -1,6 +1,7 @@
 """Courier: alone or beside Iterable, paged to the end, read again as far back as messages change."""
 
 import json
+import re
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +19,7 @@ from sandbox.faults import Answer, Cut, Fault
 from sandbox.messages import json_reply
 from unit_tests.conftest import NOW, Command, Syncing
 from unit_tests.support.clock import VirtualClock
+from unit_tests.support.connector import Sync
 
 DAY = 86_400
 NOON = int(NOW.timestamp() * 1000)
@@ -300,6 +302,121 @@ def test_profiles_are_read_once_for_everybody_met(seeded: Sandbox, sync: Syncing
     users = [row["user_id"] for row in synced.records["profiles"]]
     assert sorted(users) == sorted(met & seeded.courier.profiles.keys())
     assert "crm/7 ü+ö?#%" in users
+
+
+def test_a_recipient_that_is_an_id_has_a_profile_even_if_the_listing_names_no_recipient_id(
+    sandbox: Sandbox, sync: Syncing
+) -> None:
+    recipients = ["user-1", "crm|7", "ana@example.com", "+15550100", "", None]
+    sandbox.courier.messages = [
+        {**message(number, days_ago=1, recipient=recipient), "recipientId": None}
+        for number, recipient in enumerate(recipients)
+    ] + [message(9, days_ago=1, recipient="ana@example.com")]
+    sandbox.courier.profiles = {user: {"profile": {"name": user}} for user in ("user-1", "crm|7", "user-9")}
+
+    synced = sync("profiles")
+
+    asked = [unquote(call.path) for call in sandbox.calls if call.path.startswith("/profiles/")]
+    assert sorted(asked) == ["/profiles/crm|7", "/profiles/user-1", "/profiles/user-9"]
+    assert sorted(row["user_id"] for row in synced.records["profiles"]) == ["crm|7", "user-1", "user-9"]
+
+
+@pytest.mark.parametrize(("stream", "container"), [("automations", "automations"), ("courier_journeys", "journeys")])
+def test_drafts_are_read_beside_what_is_published(
+    sandbox: Sandbox, sync: Syncing, discovered: Sync, stream: str, container: str
+) -> None:
+    rows = [{"id": "a", "version": version} for version in ("published", "draft")] + [{"id": "b", "version": "draft"}]
+    vars(sandbox.courier)[container] = rows
+
+    records = sync(stream).records[stream]
+
+    assert sorted((row["id"], row["version"]) for row in records) == [
+        ("a", "draft"),
+        ("a", "published"),
+        ("b", "draft"),
+    ]
+    found = {each["name"]: each for each in discovered.of_type("CATALOG")[0]["streams"]}
+    assert found[stream]["source_defined_primary_key"] == [["id"], ["version"]]
+
+
+def test_the_bag_of_a_history_row_stays_what_the_sender_put_into_it(sandbox: Sandbox, sync: Syncing) -> None:
+    sandbox.courier.messages = [message(1, days_ago=1)]
+    sandbox.courier.history = {"m1": [{"type": "ENQUEUED", "ts": 1, "data": {"order": 7}, "later": True}]}
+
+    (row,) = sync("message_history").records["message_history"]
+
+    assert row["data"] == {"order": 7}
+    assert row["other_fields"] == {"later": True}
+
+
+def test_what_is_no_credential_is_kept_and_what_is_taken_out_is_counted(sandbox: Sandbox, sync: Syncing) -> None:
+    kept = {"two_factor_authentication": True, "loyalty_tokens": 12, "token_budget": "high", "secret": None}
+    taken = {"deviceToken": "t", "apn": {"token": "t"}, "x": [{"password": "p"}]}
+    sandbox.courier.messages = [message(number, days_ago=1) for number in range(4)]
+    sandbox.courier.profiles = {f"user-{number}": {"profile": {**kept, **taken}} for number in range(4)}
+
+    synced = sync("profiles")
+
+    assert [row["profile"] for row in synced.records["profiles"]] == 4 * [{**kept, "x": [{}]}]
+    assert [line for line in synced.logs if "credential" in line] == [
+        f"profiles: {number} fields named like a credential are taken out so far." for number in (1, 10)
+    ]
+
+
+# A page of every style, which names itself as the next one.
+ITSELF = {
+    "paging": {"cursor": "again", "more": True},
+    "has_more": True,
+    "cursor": "again",
+    "next_cursor": "again",
+    "nextPageUrl": "/api/x?page=2&pageSize=1000",
+    "nextMarker": "again",
+    **{name: [] for name in ("results", "items", "templates", "runs", "campaigns", "journeys", "catalogNames")},
+    "catalogItemsWithProperties": [],
+}
+
+
+@pytest.mark.parametrize(
+    ("stream", "path", "listing"),
+    [
+        ("brands", "^/brands$", "brands"),
+        ("messages", "^/messages$", "messages"),
+        ("tenants", "^/tenants$", "tenants"),
+        ("automations", "^/automations$", "automations"),
+        ("automation_runs", "^/automations/runs$", "automation_runs"),
+        ("courier_lists", "^/lists$", "courier_lists"),
+        ("profiles", "^/messages$", "messages"),
+        ("campaigns", "/api/campaigns$", "campaigns"),
+        ("journeys", "/api/journeys$", "journeys"),
+        ("catalogs", "/api/catalogs$", "catalogs"),
+        ("catalog_items", "/api/catalogs/c/items$", "catalog_items"),
+        ("templates", "/api/templates$", "templates"),
+        ("metadata_items", "/api/metadata/t$", "metadata_keys"),
+    ],
+)
+def test_a_page_that_names_itself_as_the_next_one_fails_the_stream_and_never_loops(
+    sandbox: Sandbox, sync: Syncing, config: dict[str, Any], stream: str, path: str, listing: str
+) -> None:
+    sandbox.iterable.catalogs, sandbox.iterable.metadata = {"c": []}, {"t": []}
+    iterable = {"api_key": sandbox.iterable.api_key, "start_date": "2026-01-01T00:00:00Z"}
+    asked: Counter[str] = Counter()
+    answer = sandbox.answer
+
+    def again(request: Any) -> Any:
+        if not re.search(path, request.path):
+            return answer(request)
+        asked[request.target] += 1
+        return json_reply(ITSELF)
+
+    with mock.patch.object(sandbox, "answer", again):
+        synced = sync(stream, fails=True, config={**iterable, "api_url": config["courier"]["api_url"]})
+
+    assert synced.errors[stream]["failure_type"] == "transient_error"
+    assert (
+        f"A page of stream {listing} names itself as the next one, so its listing has no end."
+        in (synced.errors[stream]["message"])
+    )
+    assert set(asked.values()) == {1}
 
 
 def test_no_credential_leaves_the_source(seeded: Sandbox, sync: Syncing) -> None:
