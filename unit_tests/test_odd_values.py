@@ -18,6 +18,7 @@ from components import (
 )
 from sandbox import Sandbox
 from unit_tests.conftest import Syncing
+from unit_tests.support.connector import Sync
 from unit_tests.support.exports import DAY, rows_every
 from unit_tests.test_rows import reply
 
@@ -123,3 +124,91 @@ def test_a_short_window_that_broke_is_not_stretched_again_right_away(seconds: in
 
     assert pace.length <= 2 * asked
     assert pace.length < timedelta(seconds=seconds) or seconds == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        (1618418942, "2021-04-14T16:49:02+00:00"),
+        ("1618418942", "2021-04-14T16:49:02+00:00"),
+        (1618418942000, "2021-04-14T16:49:02+00:00"),
+        (10**17, None),
+        (-(10**17), None),
+        ("99999-01-01T00:00:00Z", None),
+    ],
+)
+def test_a_number_for_a_date_is_seconds_or_milliseconds_and_beyond_the_calendar_it_stays_as_it_is(
+    sandbox: Sandbox, sync: Syncing, number: Any, moment: str | None
+) -> None:
+    updated = "2026-03-01 00:00:00 +00:00"
+    sandbox.iterable.users = [{"itblUserId": "i", "profileUpdatedAt": updated, "signupDate": number}]
+
+    (record,) = sync("users").records["users"]
+
+    assert record.get("signupDate") == moment
+    assert record.get("data") == (None if moment else {"signupDate": number})
+
+
+def test_one_odd_item_of_an_array_costs_that_value_and_nothing_is_lost(sandbox: Sandbox, sync: Syncing) -> None:
+    items = [
+        {"sku": "A", "price": "9.50", "quantity": 2, "categories": ["x"]},
+        {"sku": "B", "price": 1, "quantity": 0.5, "categories": "y"},
+    ]
+    sandbox.iterable.add_events("purchase", [{"createdAt": "2026-03-01 00:00:00 +00:00", "shoppingCartItems": items}])
+
+    (record,) = sync("purchase").records["purchase"]
+
+    assert record["shoppingCartItems"] == [
+        {"sku": "A", "price": 9.5, "quantity": 2, "categories": ["x"]},
+        {"sku": "B", "price": 1, "quantity": None, "categories": None},
+    ]
+    assert record["data"] == {"shoppingCartItems": items}
+
+
+@pytest.mark.parametrize(
+    ("stream", "data_type", "keeps_key"),
+    [
+        ("purchase", "purchase", True),
+        ("custom_event", "customEvent", True),
+        ("events", "purchase", True),
+        ("events", "customEvent", True),
+        ("email_send", "emailSend", False),
+        ("events", "emailSend", False),
+    ],
+)
+def test_what_its_sender_changes_under_its_id_keeps_its_key(
+    sandbox: Sandbox, sync: Syncing, stream: str, data_type: str, keeps_key: bool
+) -> None:
+    sandbox.iterable.lists, sandbox.iterable.list_members = [{"id": 1}], {1: ["ana@example.com"]}
+    row = {"id": "o-1", "email": "ana@example.com", "createdAt": "2026-03-01 00:00:00 +00:00", "total": 1}
+    changed = {**row, "total": 2, "createdAt": "2026-03-01 00:00:05 +00:00", "eventUpdatedAt": "2026-03-02 00:00:00Z"}
+    without_id = {name: value for name, value in row.items() if name != "id"}
+    keys = []
+    for rows in ([row, without_id], [changed, {**without_id, "total": 2}], [{**row, "id": "o-2"}]):
+        sandbox.iterable.events[data_type] = []
+        sandbox.iterable.add_events(data_type, rows)
+        keys += [record["event_id"] for record in sync(stream).records[stream]]
+
+    assert len(keys) == 5
+    assert len(set(keys)) == (4 if keeps_key else 5)
+
+
+def test_variants_of_an_experiment_that_share_a_template_have_keys_of_their_own(
+    sandbox: Sandbox, sync: Syncing, discovered: Sync
+) -> None:
+    sandbox.iterable.experiments = [{"id": 1}]
+    sandbox.iterable.experiment_metrics = [
+        {"Experiment ID": "1", "Template ID": "7", "Name": name, "Total Email Sends": str(number)}
+        for number, name in enumerate(["Control", "B", "B", ""])
+    ]
+    found = {each["name"]: each for each in discovered.of_type("CATALOG")[0]["streams"]}
+    (key,) = zip(*found["experiment_metrics"]["source_defined_primary_key"], strict=True)
+
+    records = sync("experiment_metrics").records["experiment_metrics"]
+
+    assert {tuple(row[column] for column in key): row["total_email_sends"] for row in records} == {
+        (1, 7, "Control"): 0,
+        (1, 7, "B"): 1,
+        (1, 7, "B (2)"): 2,
+        (1, 7, ""): 3,
+    }
