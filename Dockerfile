@@ -13,7 +13,7 @@ USER airbyte
 # Platforms start a connector in a directory of their own, and by AIRBYTE_ENTRYPOINT rather than ENTRYPOINT.
 FROM base AS destination
 ENV PYTHONPATH=/airbyte/integration_code
-COPY --chown=root:root --chmod=644 connector_process.py components.py ./
+COPY --chown=root:root --chmod=644 connector_process.py specification.py components.py ./
 COPY --chown=root:root --chmod=644 destinations/*.py destinations/
 
 FROM destination AS destination-courier
@@ -36,7 +36,7 @@ LABEL io.airbyte.version=${VERSION}
 # manifest and the components, too, and finds them beside itself.
 FROM base AS source
 ARG VERSION
-COPY --chown=root:root --chmod=644 manifest.yaml components.py connector_process.py source_messaging.py source_declarative_manifest/
+COPY --chown=root:root --chmod=644 manifest.yaml components.py connector_process.py specification.py source_messaging.py source_declarative_manifest/
 ENV AIRBYTE_ENTRYPOINT="python /airbyte/integration_code/source_declarative_manifest/source_messaging.py"
 ENTRYPOINT ["python", "/airbyte/integration_code/source_declarative_manifest/source_messaging.py"]
 LABEL io.airbyte.name=messaging-connectors/source-messaging

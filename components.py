@@ -1,27 +1,6 @@
-"""Python hooks of the source: what the manifest has no word for.
+"""Python hooks for what the manifest has no word for; docs/development.md says why, hook by hook.
 
-| class | why not YAML |
-|---|---|
-| SchemaColumnsNormalization | the stock one moves no keys and reads no timestamps |
-| JsonLinesExtractor | the stock decoder drops a line that it cannot parse |
-| ListMemberExtractor | the stock decoder has emitted half of a reply that breaks off |
-| MetricsCsvExtractor | the stock decoder yields texts, under names that it must know |
-| FirstPathExtractor | the stock ones take texts for records and know no place |
-| WindowBoundaryFilter | a template per row costs ten times the parsing |
-| RecordKeyTransformation | the hash filter takes no object |
-| PartitionFieldsTransformation | a template per row again, and members come by the million |
-| RedactionTransformation | RemoveFields needs to be told each path |
-| UniquePartitionRouter | the stock one repeats a value for each parent that holds it |
-| TimestampStateMigration | a state in an unknown format ends the whole connector |
-| VendorAuthenticator | the stock one gives a redirect the key; the specification takes no component of ours |
-| VendorErrorHandler | filters drain streamed replies; addresses and bodies are logged |
-| CappedBackoffStrategy | the stock exponential has no cap |
-| EndingCursorPaginationStrategy | the stock one loops on a page that names itself as the next |
-| AdaptiveWindowRetriever | steps are fixed; states come from rows, which unsorted exports lack |
-| SequentialPartitionRetriever | each partition holds a worker; the first failure hides the rest |
-
-The file follows the data: each section uses only what stands above it. A field `name` is the stream's, since the
-framework hands every component the parameters of its stream.
+Each section uses only what stands above it. A field `name` is the stream's: every component gets its parameters.
 """
 
 import csv
@@ -36,10 +15,9 @@ import re
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -72,9 +50,7 @@ from airbyte_cdk.sources.declarative.partition_routers import PartitionRouter, S
 from airbyte_cdk.sources.declarative.requesters.error_handlers import DefaultErrorHandler
 from airbyte_cdk.sources.http_logger import format_http_message
 from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, ResponseAction
-from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets, filter_secrets, get_secrets
-from jsonschema import Draft7Validator, FormatChecker, ValidationError
-from jsonschema.validators import extend
+from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets, filter_secrets
 from packaging.version import Version
 from requests import Response
 
@@ -83,8 +59,7 @@ Json = Mapping[str, Any]
 Row = dict[str, Any]
 
 
-def failure(kind: FailureType, sentence: str) -> AirbyteTracedException:
-    """Return an error that says what happened, to which stream or field, and what to do."""
+def failure(sentence: str, kind: FailureType = FailureType.transient_error) -> AirbyteTracedException:
     return AirbyteTracedException(None, sentence, kind)
 
 
@@ -99,7 +74,7 @@ CANNOT_CONVERT = (ValueError, TypeError, KeyError, AttributeError, OverflowError
 
 
 class Timestamp(str):
-    """A timestamp in RFC 3339 whose `int()`, in milliseconds since 1970, saves the cursor a format for every row."""
+    """A timestamp in RFC 3339; `int()`, in milliseconds, saves the cursor a format a row."""
 
     __slots__ = ()
 
@@ -108,12 +83,9 @@ class Timestamp(str):
 
 
 def format_timestamp(value: Any) -> Timestamp:
-    """Spell a timestamp in RFC 3339 and UTC: `2026-03-02 09:15:04 +0000` becomes `2026-03-02T09:15:04+00:00`.
-
-    Errors: ValueError for anything that `parse_timestamp` cannot read.
-    """
+    """Spell a timestamp in RFC 3339 and UTC: `2026-03-02 09:15:04 +0000` becomes `2026-03-02T09:15:04+00:00`."""
     if isinstance(value, str) and value[19:] in _UTC_OFFSETS and value[7:8] == "-" and value[13:17:3] == "::":
-        # The spelling of nearly every row: no regular expression, and the check below is one C call.
+        # The spelling of nearly every row needs no regular expression.
         spelled = f"{value[:10]}T{value[11:19]}+00:00"
         datetime.fromisoformat(spelled)
         return Timestamp(spelled)
@@ -123,8 +95,8 @@ def format_timestamp(value: Any) -> Timestamp:
 def parse_timestamp(value: Any) -> datetime:
     """Read a timestamp in any spelling of the vendors, as an aware datetime in UTC.
 
-    Takes `2026-03-02T09:15:04`, with a space, an offset or a fraction, the malformed `2025-12-19T22:43:34.134105.000Z`,
-    epoch milliseconds, and ten digits of seconds. Errors: ValueError for anything else, and beyond the calendar.
+    Takes `2026-03-02 09:15:04`, with an offset, a fraction or two, epoch milliseconds, and ten digits of seconds.
+    Errors: ValueError for anything else, and beyond the calendar.
     """
     if isinstance(value, str) and value.isdecimal() and len(value) >= 10:
         value = int(value)
@@ -151,7 +123,7 @@ ROWS_AT_A_TIME = 2000
 def parse_line(line: bytes) -> Row | None:
     """Read the JSON object on a line: `b'{"a": NaN}'` becomes `{"a": "NaN"}`; None when there is no such thing.
 
-    An invalid byte is replaced; NaN and Infinity, which no destination takes for numbers, stay text.
+    An invalid byte is replaced; NaN and Infinity stay text.
     """
     try:
         row = orjson.loads(line)
@@ -163,44 +135,45 @@ def parse_line(line: bytes) -> Row | None:
     return row if isinstance(row, dict) else None
 
 
-def blocks_of_lines(response: Response) -> Iterator[bytes]:
-    """Read a body in blocks of whole lines."""
+def lines_of(response: Response) -> Iterator[bytes]:
+    """Read the lines of a body that are not blank, without blanks around them."""
     rest = b""
     for chunk in response.iter_content(CHUNK_BYTES):
-        block, newline, rest = (rest + chunk).rpartition(b"\n")
-        yield block + newline
-    yield rest
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from filter(None, map(bytes.strip, lines))
+    if rest := rest.strip():
+        yield rest
 
 
 def is_error_report(value: Any) -> bool:
-    """Return True for what the API says of an error, in place of a row: `{"msg": "…", "code": "GenericError"}`."""
+    """Return True for what the API says of an error: `{"msg": "…", "code": "GenericError"}`."""
     names = set(value) if isinstance(value, dict) else set()
     return {"msg", "code"} <= names <= {"msg", "code", "params"} and value["code"] != "Success"
 
 
 def in_batches(rows: Iterator[Any]) -> Iterator[Any]:
-    """Yield rows, some read ahead: one by one, they wake the thread that prints for each, which costs a seventh."""
+    """Yield rows, some read ahead: one by one, they wake the thread that prints, which costs a seventh."""
     while batch := list(itertools.islice(rows, ROWS_AT_A_TIME)):
         yield from batch
 
 
 # ---- columns
 
-# A number as JSON spells it: no leading zeros, blanks or underscores.
+# As JSON spells it.
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 Fitted = tuple[Any, bool]
-"""A value in the type of its column, and whether all of it fits; inside an array or object, null is what does not."""
+"""A value in the type of its column, and whether all of it fits; inside arrays and objects, what does not is null."""
 
 
 class Column(NamedTuple):
-    """A column of a schema: the types it takes as they are, and the conversion of others (CANNOT_CONVERT: none)."""
+    """A column of a schema: the type it takes as it is, and the conversion of others."""
 
-    as_is: frozenset[type]
+    as_is: type | None
     convert: Callable[[Any], Fitted]
 
     def fit(self, value: Any) -> Fitted:
         """Convert a value: `"17"` becomes `(17, True)` in a column of integers, and `"A-17"` `(None, False)`."""
-        if value is None or type(value) in self.as_is:
+        if value is None or type(value) is self.as_is:
             return value, True
         try:
             return self.convert(value)
@@ -212,8 +185,7 @@ class Column(NamedTuple):
 class SchemaColumnsNormalization(TypeTransformer):
     """Makes a record fit its schema; keys without a column, and values that do not fit theirs, go into `overflow`.
 
-    What is only spelled otherwise finds its column: `device.id` as `device: {id}`, and the other way round. Without an
-    `overflow`, what does not fit is dropped: one of the columns holds all of the record already.
+    What is only spelled otherwise finds its column: `device.id` as `device: {id}`, and vice versa.
     """
 
     overflow: str = "data"
@@ -248,7 +220,7 @@ class SchemaColumnsNormalization(TypeTransformer):
             column = self._columns.get(name)
             if column is None:
                 misfits[name] = record.pop(name)
-            elif value is not None and type(value) not in column.as_is:
+            elif value is not None and type(value) is not column.as_is:
                 record[name], fits = column.fit(value)
                 if not fits:
                     misfits[name] = value
@@ -263,12 +235,12 @@ def column_of(schema: Json) -> Column:
     kind = declared if isinstance(declared, str) else next(name for name in declared if name != "null")
     if kind == "object" and schema.get("properties"):
         fields = {name: column_of(of) for name, of in schema["properties"].items()}
-        return Column(frozenset(), lambda value: _fit_object(fields, _object(value)))
+        return Column(None, lambda value: _fit_object(fields, _object(value)))
     if kind == "array" and schema.get("items"):
         items = column_of(schema["items"])
-        return Column(frozenset(), lambda value: _fit_array(items, _require(list, value)))
+        return Column(None, lambda value: _fit_array(items, _require(list, value)))
     takes, convert = _PLAIN_COLUMNS["date-time" if schema.get("format") == "date-time" else kind]
-    return Column(frozenset({takes}), lambda value: (convert(value), True))
+    return Column(takes, lambda value: (convert(value), True))
 
 
 def _fit_object(columns: Mapping[str, Column], value: Row) -> Fitted:
@@ -320,7 +292,7 @@ _PLAIN_COLUMNS: Mapping[str, tuple[type, Callable[[Any], Any]]] = {
 
 
 def number_in(text: str) -> Any:
-    """Return the number that a text spells, else the text: `"1.5"` becomes 1.5; `NaN`, `007` and names stay text."""
+    """Return the number that a text spells, else the text: `"1.5"` becomes 1.5; `007` stays."""
     if not _NUMBER.fullmatch(text):
         return text
     return int(text) if text.lstrip("-").isdecimal() else float(text)
@@ -331,28 +303,25 @@ def number_in(text: str) -> Any:
 
 @dataclass
 class JsonLinesExtractor(RecordExtractor):
-    """Reads one JSON object a line; a line that is none becomes a row that holds its text as `unparsed_line`.
-
-    Errors: system_error when no line is a row or begins like one: it is somebody's page.
-    """
+    """Reads one JSON object a line; a line that is none becomes a row that holds its text as `unparsed_line`."""
 
     name: str
 
     def extract_records(self, response: Response) -> Iterator[Row]:
         is_export, unparsed = False, []
-        for block in blocks_of_lines(response):
-            for line in block.split(b"\n"):
-                if (row := parse_line(line)) is not None:
-                    is_export = True
-                    if row:  # `{}` says that there is nothing
-                        yield row
-                elif line.strip():
-                    unparsed.append(line.decode("utf-8", "replace"))
-        if unparsed and not is_export and not any(line.lstrip().startswith("{") for line in unparsed):
-            sentence = f"What came for stream {self.name} is no export: none of its {len(unparsed):,} lines is JSON."
-            raise failure(
-                FailureType.system_error, f"{sentence} The next sync asks again; if it fails, tell the vendor."
+        for line in lines_of(response):
+            if (row := parse_line(line)) is not None:
+                is_export = True
+                if row:  # `{}` says that there is nothing
+                    yield row
+            else:
+                unparsed.append(line.decode("utf-8", "replace"))
+                is_export = is_export or line.startswith(b"{")
+        if unparsed and not is_export:
+            sentence = (
+                f"What came for stream {self.name} is no export: no line of it is JSON. The next sync asks again."
             )
+            raise failure(sentence, FailureType.system_error)
         if unparsed:
             LOGGER.warning(f"{self.name}: {len(unparsed):,} lines are not JSON, and kept as `unparsed_line`.")
             yield from ({"unparsed_line": line} for line in unparsed)
@@ -362,28 +331,25 @@ class JsonLinesExtractor(RecordExtractor):
 class ListMemberExtractor(RecordExtractor):
     """Reads the members of a list, one a line: `ana@example.com` has an `email`, `u-1` a `userId`.
 
-    What has an at sign and is no plain address, as `auth0|ana@example.com`, is an `identifier` only: nobody can tell.
+    What has an at sign and is no plain address, as `auth0|ana@example.com`, is an `identifier` only.
     """
 
     def extract_records(self, response: Response) -> Iterator[Row]:
-        for block in blocks_of_lines(response):
-            # One line at a time: the list of a list of millions would be several times its size.
-            for line in io.BytesIO(block):
-                if identifier := line.decode("utf-8", "replace").strip():
-                    row = {"identifier": identifier}
-                    if "@" not in identifier:
-                        row["userId"] = identifier
-                    elif re.fullmatch(r"[^@|]+@[^@]+\.[^@.]+", identifier):
-                        row["email"] = identifier
-                    yield row
+        for line in lines_of(response):
+            identifier = line.decode("utf-8", "replace")
+            row = {"identifier": identifier}
+            if "@" not in identifier:
+                row["userId"] = identifier
+            elif re.fullmatch(r"[^@|]+@[^@]+\.[^@.]+", identifier):
+                row["email"] = identifier
+            yield row
 
 
 @dataclass
 class MetricsCsvExtractor(RecordExtractor):
     """Reads a CSV of figures: columns in snake case, numbers as numbers, and in `data` the line in the vendor's names.
 
-    Blank cells, and cells missing from a short line, are absent. Lines that agree in all of `variant_of` are told apart
-    by `variant`: their `name`, and from the second one of that name on its number.
+    Lines alike in all of `variant_of` are told apart by `variant`: their `name`, a second one's with its number.
     """
 
     variant_of: list[str] = field(default_factory=list)
@@ -391,15 +357,15 @@ class MetricsCsvExtractor(RecordExtractor):
     def extract_records(self, response: Response) -> Iterator[Row]:
         lines = csv.reader(io.StringIO(response.content.decode("utf-8-sig", "replace"), newline=""))
         names = next(lines, [])
-        seen: Counter[str] = Counter()
+        seen: dict[str, int] = {}
         for cells in lines:
             line = {name: number_in(cell) for name, cell in zip(names, cells, strict=False) if name and cell.strip()}
             record = {snake_case(name): value for name, value in line.items()}
             if self.variant_of:
                 variant = str(record.get("name", ""))
                 key = json.dumps([variant, *(record.get(column) for column in self.variant_of)])
-                seen[key] += 1
-                record["variant"] = variant if seen[key] == 1 else f"{variant} ({seen[key]})"
+                number = seen[key] = seen.get(key, 0) + 1
+                record["variant"] = variant if number == 1 else f"{variant} ({number})"
             if line:
                 yield {**record, "data": line}
 
@@ -411,7 +377,7 @@ def snake_case(name: str) -> str:
 
 @dataclass
 class FirstPathExtractor(RecordExtractor):
-    """Reads the rows at the first of `field_paths` that leads somewhere, where descriptions of the API disagree.
+    """Reads the rows at the first of `field_paths` that leads somewhere.
 
     Of a mapping, each name and value is a record; so is a bare value, as `name_field`. `position_field` numbers rows.
     """
@@ -459,8 +425,7 @@ class Window(NamedTuple):
 class WindowBoundaryFilter(RecordFilter):
     """Leaves the rows of a window's end second to the next window, which starts with it: all the de-duplication needed.
 
-    Rows dated elsewhere are kept and reported: should the vendor select by another date, no other window brings them.
-    The cursor field is respelled, so that a row has the same key however its time was spelled.
+    Rows dated elsewhere are kept: should the vendor select by another date, no other window brings them.
     """
 
     name: str = ""
@@ -482,18 +447,14 @@ class WindowBoundaryFilter(RecordFilter):
             yield row
         if odd:
             where = f"{odd:,} rows of the window {start} – {end}"
-            LOGGER.warning(
-                f"{self.name}: {where} are kept, though their `{self.cursor_field}` is outside or unreadable."
-            )
+            LOGGER.warning(f"{self.name}: {where} are kept, though their `{self.cursor_field}` is not in it.")
 
 
 @dataclass
 class RecordKeyTransformation(RecordTransformation):
     """Adds a key that is the same whenever a row is read: the first of `id_fields` there is, else a hash of the row.
 
-    Iterable's events have no id: a message id is shared by all opens of a message. An event of a type in
-    `keyed_by_sender` is what its sender last said under its `id`. A field of the row's by the key's name is kept as
-    `row.<name>`.
+    An event of a type in `keyed_by_sender` is what its sender last said under its `id`.
     """
 
     name: str
@@ -514,7 +475,7 @@ class RecordKeyTransformation(RecordTransformation):
 
 
 def stable_hash(kind: str, row: Row) -> str:
-    """Return 128 bits in hexadecimal over `kind` and the part of a row that Iterable does not rewrite later."""
+    """Return 128 bits in hexadecimal over `kind` and what Iterable does not rewrite of a row."""
     stable = {
         name: value
         for name, value in row.items()
@@ -522,14 +483,14 @@ def stable_hash(kind: str, row: Row) -> str:
     }
     try:
         text = orjson.dumps(stable, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # no valid Unicode, or an integer beyond 64 bits
+    except TypeError:  # such as an integer beyond 64 bits
         text = json.dumps(stable, sort_keys=True).encode()
     return blake2b(kind.encode() + b"\n" + text, digest_size=16).hexdigest()
 
 
 @dataclass
 class PartitionFieldsTransformation(RecordTransformation):
-    """Adds to a record what its request asked for, and the `extra_fields` (by the name to add) of the parent."""
+    """Adds to a record what its request asked for, and `extra_fields` of its parent."""
 
     extra_fields: Mapping[str, str] = field(default_factory=dict)
 
@@ -540,17 +501,13 @@ class PartitionFieldsTransformation(RecordTransformation):
 
 
 _CREDENTIAL = re.compile(
-    r"(tokens?|secret|password|apikey|accesskey|privatekey|routingkey|credentials?|authorization|authentication)$|"
-    r"^(apn|expo)$"
+    r"(tokens?|secret|password|(api|access|private|routing)key|credentials?|auth(oriz|entic)ation)$|^(apn|expo)$"
 )
 
 
 @dataclass
 class RedactionTransformation(RecordTransformation):
-    """Takes out of a record, however deep, what is named like a credential and is no number or boolean.
-
-    Courier's profiles and overrides hold device tokens and provider keys under names that it leaves open.
-    """
+    """Takes out of a record, however deep, what is named like a credential and is no number or boolean."""
 
     name: str
     _taken_out: Iterator[int] = field(init=False, repr=False, default_factory=lambda: itertools.count(1))
@@ -572,7 +529,7 @@ def is_power_of_ten(number: int) -> bool:
 
 @dataclass
 class UniquePartitionRouter(SubstreamPartitionRouter):
-    """Makes a partition of each value that the parents hold, once, however many of them hold it."""
+    """Makes one partition of each value."""
 
     def stream_slices(self) -> Iterable[StreamSlice]:
         seen = {None, ""}
@@ -585,10 +542,7 @@ class UniquePartitionRouter(SubstreamPartitionRouter):
 
 @dataclass
 class TimestampStateMigration(StateMigration):
-    """Respells the timestamp of a saved state as the cursor reads it, in whole seconds: part of one is read again.
-
-    Errors: config_error when the state holds no timestamp at all.
-    """
+    """Respells the timestamp of a saved state as the cursor reads it, in whole seconds."""
 
     name: str
     cursor_field: str
@@ -597,18 +551,18 @@ class TimestampStateMigration(StateMigration):
         return bool(stream_state)
 
     def migrate(self, stream_state: Json) -> Json:
-        saved = stream_state.get(self.cursor_field)
+        saved, now = stream_state.get(self.cursor_field), datetime.now(UTC).replace(microsecond=0)
         if saved is None:
             LOGGER.warning(f"{self.name}: the saved state has no `{self.cursor_field}`; all is read from `start_date`.")
             return {}
         try:
-            moment, now = (moment.replace(microsecond=0) for moment in (parse_timestamp(saved), datetime.now(UTC)))
+            moment = parse_timestamp(saved).replace(microsecond=0)
         except ValueError as error:
-            sentence = (
-                f"The saved state of stream {self.name} holds no timestamp in `{self.cursor_field}`: reset the stream"
-            )
-            example = "or correct it to one like 2026-03-24T11:55:00+00:00"
-            raise failure(FailureType.config_error, f"{sentence}, {example}.") from error
+            raise failure(
+                f"The saved state of stream {self.name} holds no timestamp in `{self.cursor_field}`: reset the stream, "
+                "or correct it to one like 2026-03-24T11:55:00+00:00.",
+                FailureType.config_error,
+            ) from error
         if moment > now:
             LOGGER.warning(f"{self.name}: the saved state lies in the future, at {moment.isoformat()}; now is taken.")
         return {self.cursor_field: min(moment, now).isoformat()}
@@ -617,89 +571,57 @@ class TimestampStateMigration(StateMigration):
 # ---- configuration
 
 OLDEST_FRAMEWORK = "7.23.8"
-_KINDS = {"boolean": "true or false", "integer": "a whole number", "array": "a list", "object": "an object"}
 
 
-def validate_config(specification: Json, config: Json) -> None:
-    """Refuse a configuration that no sync can work with, in one sentence that names the field. Errors: config_error."""
-    release = metadata.version("airbyte_cdk")
+def validate_config(config: Json) -> None:
+    """Refuse what no sync can work with. Errors: config_error."""
+    for key in filter(None, (config.get("api_key"), (config.get("courier") or {}).get("api_key"))):
+        # As it is sent, and as the Builder repeats it.
+        add_to_secrets(str(key).strip())
+        add_to_secrets(repr(key)[1:-1])
+    for problem in _problems(config):
+        raise failure(problem, FailureType.config_error)
+
+
+def _problems(config: Json) -> Iterator[str]:
+    release, courier = metadata.version("airbyte_cdk"), config.get("courier") or {}
     if Version(release) < Version(OLDEST_FRAMEWORK):
-        sentence = (
-            f"This source needs airbyte-cdk {OLDEST_FRAMEWORK} or newer and runs on {release}: update what runs it."
-        )
-        raise failure(FailureType.config_error, sentence)
-    for secret in get_secrets(specification, config):
-        # The framework masks what was written, blanks included; the Builder repeats a configuration as Python shows it.
-        add_to_secrets(str(secret))
-        add_to_secrets(repr(secret)[1:-1])
-    for problem in (*config_problems(specification, config), *_missing(config)):
-        raise failure(FailureType.config_error, problem)
-
-
-def config_problems(specification: Json, config: Json) -> Iterator[str]:
-    """Say what a specification forbids: `` `courier.region` must be US or EU. ``; no value is shown.
-
-    Beyond JSON schema, a `date-time` is a date in the past, a `uri` an address that a key may be sent to, and an
-    `airbyte_secret` can stand in a header.
-    """
-    for error in _Validator(specification, format_checker=_FORMATS).iter_errors(config):
-        path = [str(name) for name in error.absolute_path]
-        if error.validator == "required":
-            path.append(error.message.split("'")[1])
-            yield f"Fill in `{'.'.join(path)}`."
-        elif error.validator == "airbyte_secret":
-            yield f"`{'.'.join(path)}` holds characters that no key has: copy it again."
-        else:
-            yield f"`{'.'.join(path)}` must be {_wanted(error.schema)}."
-
-
-def _wanted(schema: Json) -> str:
-    """Return a schema in words: `{"type": "integer", "minimum": 0, "maximum": 9}` is "a whole number from 0 to 9"."""
-    if "enum" in schema:
-        return " or ".join(map(str, schema["enum"]))
-    if schema.get("format") == "uri":
-        return "an address like https://host/path; plain http is for this machine only (http://127.0.0.1:…)"
-    if schema.get("format") == "date-time":
-        return f"a date in the past, spelled like {schema['pattern_descriptor']}"
-    kind = _KINDS.get(schema["type"], "a number" if schema["type"] == "number" else "a text")
-    if "exclusiveMinimum" in schema:
-        return f"{kind} above {schema['exclusiveMinimum']}"
-    return f"{kind} from {schema['minimum']} to {schema['maximum']}" if "maximum" in schema else kind
-
-
-def _missing(config: Json) -> Iterator[str]:
-    if not config.get("api_key") and not (config.get("courier") or {}).get("api_key"):
+        yield f"This source needs airbyte-cdk {OLDEST_FRAMEWORK} or newer and runs on {release}: update what runs it."
+    if not config.get("api_key") and not courier.get("api_key"):
         yield "No API key: fill in `api_key` to read Iterable, `courier.api_key` to read Courier, or both."
     if config.get("api_key") and not config.get("start_date"):
         yield "Fill in `start_date`: from when on to read, for example 2025-01-01T00:00:00Z."
+    for prefix, section in (("", config), ("courier.", courier)):
+        if not is_sendable(section.get("api_key") or ""):
+            yield f"`{prefix}api_key` holds characters that no key has: copy it again."
+        if section.get("start_date") and not is_past(section["start_date"]):
+            yield f"`{prefix}start_date` must be a date in the past, spelled like YYYY-MM-DDTHH:mm:ssZ."
+        if section.get("api_url") and not is_safe_address(section["api_url"]):
+            yield f"`{prefix}api_url` must be an address that starts with https://, or http:// on this machine."
 
 
-def _no_key(_validator: Any, is_secret: bool, value: Any, _schema: Json) -> Iterator[ValidationError]:
-    if is_secret and isinstance(value, str) and not re.fullmatch(r"[!-~]*", value.strip()):
-        yield ValidationError("no key")
+def is_sendable(key: Any) -> bool:
+    return re.fullmatch(r"[!-~]*", str(key).strip()) is not None
 
 
-_Validator: Any = extend(Draft7Validator, {"airbyte_secret": _no_key})  # type: ignore[no-untyped-call]
-_FORMATS = FormatChecker(formats=())
+def is_past(date: Any) -> bool:
+    try:
+        return parse_timestamp(date) <= datetime.now(UTC)
+    except ValueError:
+        return False
 
 
-@_FORMATS.checks("date-time", raises=ValueError)
-def _is_past(value: Any) -> bool:
-    return not isinstance(value, str) or parse_timestamp(value) <= datetime.now(UTC)
+def is_safe_address(url: str) -> bool:
+    """Return True for an address that a key may be sent to: https, or http on this machine."""
+    try:
+        parts = urlsplit(requests.Request("GET", url).prepare().url or "")
+        return parts.port != 0 and (parts.scheme == "https" or is_loopback(url)) and not parts.query
+    except (requests.RequestException, ValueError):
+        return False
 
 
-@_FORMATS.checks("uri", raises=(requests.RequestException, ValueError))
-def is_safe_address(address: Any) -> bool:
-    """Return True for an address that a key may be sent to: https, or http on this machine, without a query."""
-    if address == "":
-        return True  # the form's word for none
-    parts = urlsplit(requests.Request("GET", address).prepare().url or "")
-    return parts.port != 0 and (parts.scheme == "https" or is_loopback(parts.hostname)) and not parts.query
-
-
-def is_loopback(host: str | None) -> bool:
-    """Return True for a host that is this machine: `localhost`, `127.0.0.1`, `::1`."""
-    return re.fullmatch(r"localhost|127(\.\d{1,3}){3}|::1", host or "") is not None
+def is_loopback(url: str) -> bool:
+    return re.fullmatch(r"localhost|127(\.\d{1,3}){3}|::1", urlsplit(url).hostname or "") is not None
 
 
 # ---- transport
@@ -709,17 +631,16 @@ def is_loopback(host: str | None) -> bool:
 class VendorAuthenticator(DeclarativeAuthenticator):
     """Sends the key at `key_path` of the configuration in a header; no redirect is followed, so none gets it.
 
-    Each stream has one, built before anything is read: so this is where every home validates a configuration.
+    Each stream has one, built before anything is read: so every home validates here.
     """
 
     config: Json
-    specification: Json
     key_path: list[str]
     header: str
     prefix: str = ""
 
     def __post_init__(self) -> None:
-        validate_config(self.specification["schema"], self.config)
+        validate_config(self.config)
 
     @property
     def auth_header(self) -> str:
@@ -738,14 +659,12 @@ def _follow_no_redirect(response: Response, **_options: Any) -> None:
     response.headers.pop("Location", None)
 
 
-# Bounded, as is what they are searched in: without bounds a long text takes the square of its length.
 _EMAIL_ADDRESS = re.compile(r"[^\s\"<>(),;:]{1,320}(@|%40)[^\s\"'<>(),;:]{1,320}")
 MARKUP = re.compile(r"(?s)<(script|style).*?</\1>|<[^<>]*>")
 
 
 def redact(text: str, longest: int = 200) -> str:
-    """Return a text short, in one line, without secrets and addresses: `No user ana@example.com` → `No user …`."""
-    # Before it is cut to its length: half a key would not be known for one.
+    """Return a text short, without line ends, secrets, addresses: `No user ana@b.com` → `No user …`."""
     return _EMAIL_ADDRESS.sub("…", filter_secrets(" ".join(text.split())[:2000]))[:longest]
 
 
@@ -761,25 +680,22 @@ def vendor_message(response: Response) -> str:
     return redact(said) or "no explanation given"
 
 
-class VendorRefusal(AirbyteTracedException):
-    """The vendor says no, whatever the number of tries; `is_about_item`: about one item, not about the stream."""
-
-    is_about_item = False
+class ItemRefused(AirbyteTracedException):
+    """The vendor says no about one item."""
 
 
 class TransferBroken(Exception):  # noqa: N818 - a shorter window is the answer to it, not a failure
-    """A reply that did not come whole; `str()` says in what way."""
+    """A reply that did not come whole."""
 
 
 @dataclass
 class VendorErrorHandler(DefaultErrorHandler):
     """Says by a table what an answer means.
 
-    `answers` gives an `action` by status (`404`, `4xx`), by status and a word of the body (`500 GenericError`), by
-    `timeout` or by `silence`: `retry`; `split` (the window); `skip` or `ignore` (the item: the retriever is told, or
-    not); `fail`, with a `remedy`. The longest entry that fits counts, from the request's answer number `after` on;
-    those before are retried. A good answer's `body` is `json`, `lines`, or a `stream`, which is not read here.
-    Errors: config_error for a refusal; transient_error when the retries, of a day at most, are used up.
+    `answers` gives an `action` by status (`404`, `4xx`), with a word of the body (`500 GenericError`), by `timeout` or
+    `silence`: `retry`; `split` (the window); `skip` or `ignore` (the item: the retriever is told, or not); `fail`, with
+    a `remedy`. The longest entry that fits counts, from the request's answer number `after` on; before, it is retried.
+    A good answer's `body` is `json`, `lines`, or a `stream`, not read here; any other one counts as a 502.
     """
 
     name: str = ""
@@ -789,57 +705,45 @@ class VendorErrorHandler(DefaultErrorHandler):
     _ignored: Iterator[int] = field(init=False, repr=False, default_factory=lambda: itertools.count(1))
 
     def interpret_response(self, response_or_exception: Response | Exception | None) -> ErrorResolution:
-        if not isinstance(response_or_exception, Response):
-            error, kind = response_or_exception, type(response_or_exception).__name__
-            where = "the proxy" if isinstance(error, requests.exceptions.ProxyError) else "the API"
-            said = f"No answer for stream {self.name} ({kind}): the network or {where} is down"
-            outcome = "timeout" if isinstance(error, requests.ReadTimeout) else "silence"
-            return self._resolve(outcome, said, getattr(error, "request", None), f"no answer ({kind})")
-        response, status = response_or_exception, response_or_exception.status_code
-        if status >= 300:
-            problem = "had too many calls" if status == 429 else "failed"
-            said = f"The API {problem} for stream {self.name}: HTTP {status}, “{vendor_message(response)}”"
-            return self._resolve(str(status), said, response.request, f"HTTP {status}", response.text)
-        if self._is_data(response):
+        answer, body = response_or_exception, ""
+        if not isinstance(answer, Response):
+            outcome = "timeout" if isinstance(answer, requests.ReadTimeout) else "silence"
+            where = "the proxy" if isinstance(answer, requests.exceptions.ProxyError) else "the API"
+            said = f"No answer for stream {self.name} ({type(answer).__name__}): the network or {where} is down"
+        elif answer.status_code >= 300:
+            outcome, body = str(answer.status_code), answer.text.replace(" ", "")
+            problem = "had too many calls" if outcome == "429" else "failed"
+            said = f"The API {problem} for stream {self.name}: HTTP {outcome}, “{vendor_message(answer)}”"
+        elif self._is_data(answer):
             return ErrorResolution(ResponseAction.SUCCESS, None, None)
-        response.close()
-        kind = response.headers.get("Content-Type") or "no type"
-        said = f"What came for stream {self.name} is not the API's data (HTTP {status}, {kind})"
-        return self._retry(f"{said}: something between this machine and the API answers in its place")
+        else:
+            answer.close()
+            outcome, kind = "502", answer.headers.get("Content-Type") or "no type"
+            what = f"What came for stream {self.name} is not the API's data (HTTP {answer.status_code}, {kind})"
+            said = f"{what}: something between this machine and the API answers in its place"
+        return self._resolve(outcome, body, said, getattr(answer, "request", None) or SimpleNamespace())
 
-    def _resolve(self, outcome: str, said: str, request: Any, reason: str, body: str = "") -> ErrorResolution:
-        entries = [
-            entry
-            for entry in self.answers
-            if entry in (outcome, f"{outcome[0]}xx") or _is_said(entry, outcome, body.replace(" ", ""))
-        ]
-        answer = self.answers[max(entries, key=lambda entry: (len(entry), entry == outcome))]
-        tries = getattr(request, "tries", 0) + 1
-        if request is not None:
-            request.tries = tries
-        action = answer["action"] if tries >= answer.get("after", 1) else "retry"
+    def _resolve(self, outcome: str, body: str, said: str, request: Any) -> ErrorResolution:
+        fitting = [entry for entry in self.answers if _fits(entry, outcome, body)]
+        rule = self.answers[max(fitting, key=lambda entry: (len(entry), entry == outcome))]
+        request.tries = getattr(request, "tries", 0) + 1
+        action = rule["action"] if request.tries >= rule.get("after", 1) else "retry"
         if action == "retry":
-            return self._retry(said, ResponseAction.RATE_LIMITED if outcome == "429" else ResponseAction.RETRY)
+            limited = ResponseAction.RATE_LIMITED if outcome == "429" else ResponseAction.RETRY
+            return ErrorResolution(limited, FailureType.transient_error, f"{said}.")
         if action == "split":
-            raise TransferBroken(f"{reason}, {tries} times" if tries > 1 else reason)
+            raise TransferBroken(said)
         refused = said.replace("The API failed for", "The API refused")
         if action == "ignore":
-            number = next(self._ignored)
-            if is_power_of_ten(number):
+            if is_power_of_ten(number := next(self._ignored)):
                 LOGGER.warning(f"{self.name}: {number:,} left out so far. {refused}.")
             return ErrorResolution(ResponseAction.IGNORE, None, f"{self.name}: {number} left out so far.")
-        # Raised here, not returned as FAIL, for which the framework would log the address and the body.
-        refusal = VendorRefusal(
-            reason, f"{refused}: {answer.get('remedy', 'it is left out')}.", FailureType.config_error
-        )
-        refusal.is_about_item = action == "skip"
-        raise refusal
-
-    def _retry(self, said: str, action: ResponseAction = ResponseAction.RETRY) -> ErrorResolution:
-        return ErrorResolution(action, FailureType.transient_error, f"{said}.")
+        # Raised: for FAIL, the framework logs address and body.
+        if action == "skip":
+            raise ItemRefused(None, f"{refused}: it is left out.", FailureType.config_error)
+        raise failure(f"{refused}: {rule['remedy']}.", FailureType.config_error)
 
     def _is_data(self, response: Response) -> bool:
-        """Return True unless the body is a proxy's page, cut short, or what the API says of an error."""
         if self.body == "stream":
             return "html" not in response.headers.get("Content-Type", "").lower()
         start = response.content[:64].lstrip()[:1]
@@ -850,25 +754,25 @@ class VendorErrorHandler(DefaultErrorHandler):
             return not start or start not in (b"<" if self.body == "lines" else b"<{[")
 
 
-def _is_said(entry: str, outcome: str, body: str) -> bool:
+def _fits(entry: str, outcome: str, body: str) -> bool:
     status, _, word = entry.partition(" ")
-    return status == outcome and word in body
+    return status in (outcome, f"{outcome[0]}xx") and word in body
 
 
 def backoff_seconds(attempt: int, shortest: float, longest: float) -> float:
-    """Return the seconds to wait after an attempt, counted from 1: 20, 40, 80 … 400."""
+    """Return the seconds to wait after an attempt: 20, 40, 80 … 400."""
     return min(longest, shortest * 2.0 ** (attempt - 1))
 
 
 def retry_after(response: Any) -> float | None:
-    """Return the whole seconds, an hour at most, that a reply's `Retry-After` asks for; None without any."""
+    """Return the whole seconds, an hour at most, that `Retry-After` asks for, or None."""
     header = response.headers.get("Retry-After", "").strip() if isinstance(response, Response) else ""
     return min(3600.0, float(header)) if header.isascii() and header.isdecimal() else None
 
 
 @dataclass
 class CappedBackoffStrategy(BackoffStrategy):
-    """Waits as long as the vendor asks in `Retry-After`, else twice as long each time. Units: seconds."""
+    """Waits as `Retry-After` asks, else twice as long each time; in seconds."""
 
     shortest: float = 20
     longest: float = 400
@@ -876,28 +780,25 @@ class CappedBackoffStrategy(BackoffStrategy):
     def backoff_time(self, response_or_exception: Any, attempt_count: int) -> float:
         asked = retry_after(response_or_exception)
         seconds = backoff_seconds(attempt_count, self.shortest, self.longest) if asked is None else asked
-        # The framework sleeps a second longer than it is told, and takes 0 for no answer.
+        # The framework sleeps a second longer, and takes 0 for no answer.
         return max(seconds - 1, 0.001)
 
 
 @dataclass
 class EndingCursorPaginationStrategy(CursorPaginationStrategy):
-    """Follows cursors like its base; a page that names itself as the next one fails as transient_error."""
+    """Fails on a page that names itself as the next one."""
 
     name: str = ""
 
     def next_page_token(self, *positional: Any, **named: Any) -> Any:
         token = super().next_page_token(*positional, **named)
         if token is not None and token == named.get("last_page_token_value"):
-            sentence = f"A page of stream {self.name} names itself as the next one, so its listing has no end."
-            raise failure(
-                FailureType.transient_error, f"{sentence} The next sync asks again; if it fails, tell the vendor."
-            )
+            raise failure(f"A page of stream {self.name} names itself as the next one: its listing has no end.")
         return token
 
 
 class BuilderPages:
-    """Replies as pages for the Connector Builder, asked for in its test reads only: custom retrievers get none."""
+    """Replies as pages of the Builder's test reads, which custom retrievers lack."""
 
     LIMIT = 5
 
@@ -909,20 +810,18 @@ class BuilderPages:
         return format_http_message(response, f"Request of {self._stream}", "A page of records", self._stream)
 
     def limit_reached(self, parts_read: int) -> bool:
-        """Return True once a test read has seen what it may, of windows or of items."""
         return self._is_test_read and parts_read >= self.LIMIT
 
 
-SECONDS_BETWEEN_HEARTBEATS = 60.0
+HEARTBEAT_SECONDS = 60.0
 
 
 @contextmanager
 def heartbeat(title: str) -> Iterator[None]:
-    """Log once a minute what is still awaited."""
     over, began = threading.Event(), time.monotonic()
 
     def report() -> None:
-        while not over.wait(SECONDS_BETWEEN_HEARTBEATS):
+        while not over.wait(HEARTBEAT_SECONDS):
             LOGGER.info(f"{title} for {time.monotonic() - began:.0f} s now.")
 
     threading.Thread(target=report, daemon=True).start()
@@ -935,64 +834,58 @@ def heartbeat(title: str) -> Iterator[None]:
 # ---- windows
 
 
+SECOND = timedelta(seconds=1)
+
+
 class AdaptiveWindowSize:
     """The length of a stream's next window: at most twice the last one's, and shorter if that one was beyond an aim.
 
-    A broken transfer halves it, six times in a row; then an hour, a minute and a second are tried, so that one dense
-    spot never stops a stream for good. It leaves a ceiling that rises ever faster: history is not equally dense.
-    Units: timedelta for lengths, seconds for `AIM_SECONDS`. A window of `AIM_LINES` is what a kill costs at most.
+    A broken transfer halves it, six times in a row; then an hour, a minute and a second are tried. It leaves a ceiling
+    that rises ever faster.
     """
 
     AIM_SECONDS = 60.0
     AIM_LINES = 1_000_000
-    SHORTEST = timedelta(minutes=1)
     LONGEST = timedelta(days=180)
     HALVINGS = 6
-    LAST_RESORTS = (timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1))
-    CEILING_AFTER_BREAK = 0.75
+    LAST_RESORTS = (timedelta(hours=1), timedelta(minutes=1), SECOND)
 
     def __init__(self, first: timedelta) -> None:
         self.length = first
         self._ceiling, self._rise, self._broken_in_a_row = self.LONGEST, 1.0, 0
 
     def succeeded(self, asked: timedelta, seconds: float, lines: int) -> None:
-        """Size the next window after one of `asked` length came in whole."""
         self._broken_in_a_row = 0
         self._rise = min(2.0, self._rise * 1.01)
         self._ceiling = min(self.LONGEST, self._ceiling * self._rise)
         factor = min(2.0, self.AIM_SECONDS / max(seconds, 0.001), self.AIM_LINES / max(lines, 1))
-        # A slow window is not cut below a minute; one that broke at a minute is not stretched to it either.
-        self.length = max(min(self.SHORTEST, asked), whole_seconds(min(self._ceiling, asked * factor)))
+        # A slow window is not cut below a minute, nor a broken one stretched to it.
+        self.length = max(min(timedelta(minutes=1), asked), min(self._ceiling, asked * factor) // SECOND * SECOND)
 
     def broke(self, asked: timedelta) -> bool:
-        """Shorten the window after one of `asked` length broke off; False when nothing shorter is left to try."""
+        """Shorten the window after one of `asked` length broke off; False when none is shorter."""
         self._broken_in_a_row += 1
         self._rise = 1.0
-        self._ceiling = min(self._ceiling, asked * self.CEILING_AFTER_BREAK)
+        self._ceiling = min(self._ceiling, asked * 0.75)
         if self._broken_in_a_row <= self.HALVINGS:
-            self.length = max(whole_seconds(asked / 2), self.LAST_RESORTS[-1])
+            self.length = max(asked / 2 // SECOND * SECOND, SECOND)
         else:
             self.length = next((resort for resort in self.LAST_RESORTS if resort < asked), asked)
         return self.length < asked
 
 
-def whole_seconds(length: timedelta) -> timedelta:
-    return timedelta(seconds=int(length.total_seconds()))
-
-
 class WindowCopy:
-    """The rows of a window on this machine, in a private temporary file: how many `lines`, in how many `seconds`."""
+    """The rows of a window in a private temporary file: `lines`, come in `seconds`."""
 
     def __init__(self) -> None:
-        # Spooled: small replies touch no disk; large ones have no name there, so that a crash leaves nothing behind.
-        self.file = tempfile.SpooledTemporaryFile(max_size=8 << 20)  # noqa: SIM115 — `close` closes it
+        # Without a name on the disk, so that a crash leaves nothing behind.
+        self.file = tempfile.SpooledTemporaryFile(max_size=8 << 20)  # noqa: SIM115 — the retriever closes it
         self.lines, self.seconds = 0, 0.0
 
     def add(self, response: Response, whole_lines: bool = True) -> None:
-        """Append a streamed reply as fast as it comes.
+        """Append a streamed reply as fast as it comes. Errors: TransferBroken, with nothing of the reply kept.
 
-        Errors: TransferBroken, with nothing of the reply kept, when it breaks off, the disk is full, or the last line
-        is what the API says of an error or, if `whole_lines` are asked for, no JSON.
+        `whole_lines`: a last line that is no JSON counts as one that was cut short.
         """
         first, began = self.file.tell(), time.monotonic()
         try:
@@ -1003,7 +896,7 @@ class WindowCopy:
             if isinstance(broken, requests.RequestException):
                 raise TransferBroken(f"the transfer broke off ({type(broken).__name__})") from broken
             raise TransferBroken(broken) from broken
-        # `elapsed` starts when the request leaves, not when it queues for its share of the budget.
+        # `elapsed` does not count the wait for the budget.
         self.seconds += response.elapsed.total_seconds() + time.monotonic() - began
 
     def _append(self, response: Response, whole_lines: bool) -> int:
@@ -1026,18 +919,14 @@ class WindowCopy:
         return lines + 1
 
     def as_reply(self) -> Response:
-        """Return the copy as a reply whose content it is."""
+        """Return a reply whose content it is."""
         self.file.seek(0)
         reply = Response()
         reply.status_code, reply.raw = 200, self.file
         return reply
 
-    def close(self) -> None:
-        self.file.close()
-
 
 def save_state(cursor: ConcurrentCursor, stream: str, window: Window) -> None:
-    """Move the state to a window's end and emit it, whatever the rows of the window were."""
     finished = window.to_slice()
     cursor.observe(Record({cursor.cursor_field.cursor_field_key: finished["end_time"]}, stream, finished))
     cursor.close_partition(cast(Any, SimpleNamespace(to_slice=lambda: finished)))
@@ -1045,19 +934,15 @@ def save_state(cursor: ConcurrentCursor, stream: str, window: Window) -> None:
 
 # ---- export jobs
 
-# The limit is the organisation's, so all streams of the process share it.
+# The limit is the organisation's.
 _JOBS_AT_ONCE = threading.BoundedSemaphore(4)
 
 
 @dataclass
 class ExportJobs:
-    """Brings a window by an asynchronous export job: no limit of four a minute, and no long reply that may break off.
+    """Brings a window by an asynchronous export job: no limit of four a minute, no long reply that may break off.
 
-    Only a completed job counts; a failed or cancelled one is started again; an unknown state is taken for running.
-    AsyncRetriever cannot shorten a slice that the vendor truncates, nor fetch a file anew when its address expires.
-    Units: seconds for waits. Addresses of files are signed: they are fetched without the key, and never logged.
-    Errors: TransferBroken when the vendor truncates the export; transient_error.
-    Source: https://api.iterable.com/api/docs (export, start and files), read 2026-11-22.
+    An unknown state is taken for running. Addresses of files are signed: they get no key, expire, and are never logged.
     """
 
     stream: str
@@ -1066,51 +951,47 @@ class ExportJobs:
     log_formatter: Callable[[Response], Any]
 
     RESTARTS = 3
-    LONGEST_WAIT = 300.0
-    LONGEST_RUN = 24 * 3600.0
     DOWNLOADS = 10
-    TIMEOUTS = (60, 300)
+    LONGEST_RUN, LONGEST_WAIT, TIMEOUTS = 86_400, 300, (60, 300)  # seconds
     ENDS = ("completed", "failed", "cancelled")
 
     def fetch(self, window: Window, copy: WindowCopy) -> None:
-        """Copy all rows of a window."""
         with _JOBS_AT_ONCE:
-            if any(self._run(window, copy) for _ in range(1 + self.RESTARTS)):
-                return
-        raise self._failure(f"The export of stream {self.stream} for {window} failed {1 + self.RESTARTS} times")
+            if not any(self._run(window, copy) for _ in range(1 + self.RESTARTS)):
+                raise self._failure(f"for {window} failed {1 + self.RESTARTS} times")
 
     def _run(self, window: Window, copy: WindowCopy) -> bool:
-        """Run one job; False when the vendor gave it up. One that nobody would fetch any more is called off."""
+        """Run one job; False when the vendor gave it up. One that nobody would fetch is called off."""
         reply = self.starter.send_request(stream_slice=window.to_slice(), log_formatter=self.log_formatter)
         started = cast(Response, reply)
-        job, state, wait, waited = str(started.json()["jobId"]), "", 1.0, 0.0
+        job, state, waited = str(started.json()["jobId"]), "", 0.0
         try:
-            while waited < self.LONGEST_RUN:
+            for attempt in itertools.count(1):
                 state, _ = self._look(job)
-                if state == "completed":
-                    self._download_all(job, copy)
                 if state in self.ENDS:
-                    LOGGER.info(f"{self.stream}: {window}: job {job} {state}.")
-                    return state == "completed"
+                    break
+                if waited > self.LONGEST_RUN:
+                    raise self._failure(f"for {window} was not done after a day")
+                wait = backoff_seconds(attempt, 1, self.LONGEST_WAIT)
                 time.sleep(wait)
-                wait, waited = min(self.LONGEST_WAIT, 2 * wait), waited + wait
+                waited += wait
+            if state == "completed":
+                self._download_all(job, copy)
+            return state == "completed"
         finally:
             if state not in self.ENDS:
                 address, key = urljoin(str(started.request.url), job), started.request.headers["Api-Key"]
                 with suppress(requests.RequestException):
                     requests.delete(address, headers={"Api-Key": key}, timeout=self.TIMEOUTS, allow_redirects=False)
-        raise self._failure(f"The export job of stream {self.stream} for {window} was not done after a day")
 
     def _look(self, job: str, after: str = "") -> tuple[str, dict[str, str]]:
-        """Return a job's state and the addresses of its files behind `after`, by name, in order."""
+        """Return a job's state and its files behind `after`: addresses by name."""
         reply = self.requester.send_request(
             stream_slice=StreamSlice(partition={"path_part": f"{job}/files"}, cursor_slice={}),
             request_params={"startAfter": after} if after else {},
             log_formatter=self.log_formatter,
         )
-        if not reply:
-            return "failed", {}  # the vendor knows the job no more
-        said = reply.json()
+        said: Any = reply.json() if reply else {"jobState": "failed"}  # the vendor knows the job no more
         if said.get("exportTruncated"):
             raise TransferBroken("the vendor truncated the export")
         return str(said.get("jobState")).lower(), {file["file"]: file["url"] for file in said.get("files") or []}
@@ -1118,32 +999,33 @@ class ExportJobs:
     def _download_all(self, job: str, copy: WindowCopy) -> None:
         after = ""
         while files := self._look(job, after)[1]:
-            for name, address in files.items():
-                self._download(job, after, name, address, copy)
+            for name in [*files]:
+                for number in range(1, self.DOWNLOADS + 1):
+                    # A last line that is no JSON may be cut short; at the last try it is a row.
+                    problem = self._download(files[name], copy, whole_lines=number < self.DOWNLOADS)
+                    if not problem:
+                        break
+                    time.sleep(backoff_seconds(number, 1, self.LONGEST_WAIT))
+                    files |= self._look(job, after)[1]
+                else:
+                    raise self._failure(f"has a file that could not be had ({problem})")
             after = max(files)
 
-    def _download(self, job: str, after: str, name: str, address: str, copy: WindowCopy) -> None:
-        """Append a file; one that breaks off or whose address has expired is asked for again by the same page."""
-        problem: object = ""
-        for number in range(1, self.DOWNLOADS + 1):
-            try:
-                with requests.get(address, stream=True, timeout=self.TIMEOUTS) as reply:
-                    if reply.ok:
-                        # A last line that is no JSON may be cut short; after the last try it is a row.
-                        copy.add(reply, whole_lines=number < self.DOWNLOADS)
-                        return
-                    problem = f"HTTP {reply.status_code}"
-            except TransferBroken as broken:
-                problem = broken
-            except requests.RequestException as error:
-                problem = type(error).__name__
-            time.sleep(backoff_seconds(number, 1, self.LONGEST_WAIT))
-            address = self._look(job, after)[1].get(name, address)
-        raise self._failure(f"A file of the export of stream {self.stream} could not be had ({problem})")
+    def _download(self, address: str, copy: WindowCopy, whole_lines: bool) -> str:
+        """Append a file; return what went wrong, in words without its address."""
+        try:
+            with requests.get(address, stream=True, timeout=self.TIMEOUTS) as reply:
+                if reply.ok:
+                    copy.add(reply, whole_lines)
+                return "" if reply.ok else f"HTTP {reply.status_code}"
+        except TransferBroken as broken:
+            return str(broken)
+        except requests.RequestException as error:
+            return type(error).__name__
 
-    def _failure(self, sentence: str) -> AirbyteTracedException:
+    def _failure(self, problem: str) -> AirbyteTracedException:
         saved = "What came before is saved; the next sync goes on there."
-        return failure(FailureType.transient_error, f"{sentence}. {saved}")
+        return failure(f"The export of stream {self.stream} {problem}. {saved}")
 
 
 # ---- retrievers
@@ -1153,10 +1035,9 @@ class ExportJobs:
 class AdaptiveWindowRetriever(SimpleRetriever):
     """Reads an export slice as windows whose length follows how the last one went.
 
-    A window is all or nothing: it is copied to a private temporary file as fast as it comes, by one long reply or an
-    export job, and only a complete one is emitted. The state moves to its end once its rows are out, if there are any.
-    Errors: transient_error when the shortest window still breaks off.
-    Source: https://api.iterable.com/api/docs (export, data.json), read 2026-11-22.
+    A window is all or nothing: it is copied to a private temporary file as fast as it comes, and only a complete one is
+    emitted. The state moves to its end once its rows are out, if there are any.
+    Source: https://api.iterable.com/api/docs (export), read 2026-11-22.
     """
 
     cursor: ConcurrentCursor | None = None
@@ -1167,7 +1048,7 @@ class AdaptiveWindowRetriever(SimpleRetriever):
     def __post_init__(self, parameters: Json) -> None:
         super().__post_init__(parameters)
         self.log_formatter = self._pages = BuilderPages(self.name)
-        # The factory makes only its own retrievers' requesters stream; without it a window would sit in memory.
+        # The factory makes only its own retrievers' requesters stream.
         self.requester.stream_response = True  # type: ignore[attr-defined]
         self._jobs = None
         if self.config.get("export_method") == "jobs" and self.job_starter and self.job_requester:
@@ -1179,20 +1060,21 @@ class AdaptiveWindowRetriever(SimpleRetriever):
         windows = 0
         while start < end and not self._pages.limit_reached(windows):
             window = Window(start, min(end, start + size.length))
-            with closing(WindowCopy()) as copy:
+            copy = WindowCopy()
+            with copy.file:
                 try:
                     with heartbeat(f"{self.name}: waiting for {window}"):
                         self._fetch(window, copy)
                 except TransferBroken as broken:
-                    self._shorten(size, window, broken)
+                    if not size.broke(window.end - window.start):
+                        raise self._stuck(window, broken) from broken
+                    LOGGER.info(f"{self.name}: {window}: {broken}; trying {size.length} at a time.")
                     continue
-                except VendorRefusal as refusal:
-                    if not refusal.is_about_item:
-                        raise
+                except ItemRefused as refusal:
                     LOGGER.warning(f"{self.name}: nothing is read. {refusal.message}")
                     return
                 records = self._parse_response(copy.as_reply(), records_schema, window.to_slice())
-                # Without a slice: a row must never move the state, which is a window's end and nothing else.
+                # Without a slice: a row must never move the state.
                 yield from in_batches(Record(record.data, self.name) for record in records)
             if self.cursor:
                 save_state(self.cursor, self.name, window)
@@ -1202,34 +1084,27 @@ class AdaptiveWindowRetriever(SimpleRetriever):
             windows += 1
 
     def _fetch(self, window: Window, copy: WindowCopy) -> None:
-        """Bring all rows of a window onto this machine. Errors: TransferBroken when that breaks off."""
         if self._jobs:
             self._jobs.fetch(window, copy)
         elif response := self._fetch_next_page(window.to_slice()):
-            with closing(response):
-                copy.add(response, whole_lines=window.end - window.start > AdaptiveWindowSize.LAST_RESORTS[-1])
+            with response:
+                copy.add(response, whole_lines=window.end - window.start > SECOND)
 
-    def _shorten(self, size: AdaptiveWindowSize, window: Window, broken: TransferBroken) -> None:
-        if not size.broke(window.end - window.start):
-            raise failure(
-                FailureType.transient_error,
-                f"Stream {self.name} could not be read beyond {window.start.isoformat()}: even a window of one second "
-                f"broke off ({broken}). What came before is saved; the next sync goes on there. If that second holds "
-                "more rows than one reply delivers, `export_method: jobs` can read it.",
-            ) from broken
-        LOGGER.info(f"{self.name}: {window}: {broken}; trying {size.length} at a time.")
+    def _stuck(self, window: Window, broken: TransferBroken) -> AirbyteTracedException:
+        return failure(
+            f"Stream {self.name} could not be read beyond {window.start.isoformat()}: even a window of one second "
+            f"broke off ({broken}). What came before is saved; the next sync goes on there. If that second holds more "
+            "rows than a reply delivers, `export_method: jobs` can read it."
+        )
 
 
 @dataclass
 class SequentialPartitionRetriever(SimpleRetriever):
-    """Reads a stream's items one after the other, as one partition: every combination of what the `parents` list.
+    """Reads a stream's items, every combination of what the `parents` list, as one partition; `items_at_once` together.
 
     One bad item costs no other. One that the vendor refuses is left out, with a warning: a group, once its halves were
-    refused; where `other_way` names a field, once it was refused with that set, too. What has no rows is asked for
-    with it set as well: some vendors say so of what they do not know. One that cannot be had after all
-    retries fails the stream after the others were read. Logs may show an item's `shown_field`. Of rows with one
-    `unique_field` the first is kept. `items_at_once` are read side by side.
-    Errors: transient_error with the number of items, and the first one's reason.
+    refused; where `other_way` names a field, once it was refused, or empty, with that set, too. One that cannot be had
+    after all retries fails the stream after the others were read. Logs may show `shown_field`; rows are `unique_field`.
     """
 
     parents: list[PartitionRouter] | None = None
@@ -1247,41 +1122,45 @@ class SequentialPartitionRetriever(SimpleRetriever):
         span = stream_slice.cursor_slice if stream_slice else {}
         refused: list[str] = []
         failed: list[str] = []
-
-        def read(item: Row) -> Iterator[Record]:
-            record, reason, is_refusal = None, None, True
-            try:
-                for record in self._read_item(records_schema, StreamSlice(partition=item, cursor_slice=span)):
-                    yield record
-            except AirbyteTracedException as problem:
-                is_refusal = isinstance(problem, VendorRefusal) and problem.is_about_item
-                if not is_refusal and problem.failure_type != FailureType.transient_error:
-                    raise
-                reason = (not is_refusal and problem.internal_message) or problem.message
-            others = self._other_ways(item, bool(reason)) if is_refusal and not record else []
-            for other in others:
-                yield from read(other)
-            if reason and not others and (item.get(self.other_way, True) or not is_refusal):
-                shown = f"{self.shown_field} {item[self.shown_field]}: " if self.shown_field else ""
-                (refused if is_refusal else failed).append(f"{shown}{reason}")
-
+        seen: set[Any] = {None}
         with heartbeat(f"{self.name}: still reading"):
-            yield from in_batches(self._unique(self._side_by_side(read)))
+            read = functools.partial(self._read, records_schema, span, refused, failed)
+            for record in in_batches(self._side_by_side(read)):
+                key = record.get(self.unique_field)
+                if key is None or key not in seen:
+                    seen.add(key)
+                    yield record
         if refused:
             LOGGER.warning(f"{self.name}: {len(refused):,} items are left out; the first: {refused[0]}")
         if failed:
             count = f"{len(failed):,} items of stream {self.name} could not be had"
-            others = "all others were read, and the next sync asks again"
-            raise failure(FailureType.transient_error, f"{count}; {others}. The first: {failed[0]}")
+            raise failure(f"{count}; all others were read, and the next sync asks again. The first: {failed[0]}")
         if isinstance(self.cursor, ConcurrentCursor):
             save_state(self.cursor, self.name, Window.of(span))
 
+    def _read(self, schema: Json, span: Json, refused: list[str], failed: list[str], item: Row) -> Iterator[Record]:
+        shown = f"{self.shown_field} {item[self.shown_field]}: " if self.shown_field else ""
+        record: Any = None
+        refusal = ""
+        try:
+            for record in super().read_records(schema, StreamSlice(partition=item, cursor_slice=span)):
+                yield Record(record.data, self.name)
+        except ItemRefused as problem:
+            refusal = f"{shown}{problem.message}"
+        except AirbyteTracedException as problem:
+            if problem.failure_type != FailureType.transient_error:
+                raise
+            failed.append(f"{shown}{problem.internal_message or problem.message}")
+            return
+        others = [] if record else self._other_ways(item, bool(refusal))
+        for other in others:
+            yield from self._read(schema, span, refused, failed, other)
+        if refusal and not others and item.get(self.other_way, True):
+            refused.append(refusal)
+
     def _side_by_side(self, read: Callable[[Row], Iterator[Record]]) -> Iterator[Record]:
         combinations = itertools.product(*(router.stream_slices() for router in self.parents or []))
-        items = (
-            {name: value for part in parts for name, value in part.partition.items() if name != "parent_slice"}
-            for parts in combinations
-        )
+        items = ({name: value for part in parts for name, value in part.partition.items()} for parts in combinations)
         shown = itertools.takewhile(lambda numbered: not self._pages.limit_reached(numbered[0]), enumerate(items))
         if self.items_at_once == 1:
             yield from itertools.chain.from_iterable(read(item) for _, item in shown)
@@ -1290,23 +1169,10 @@ class SequentialPartitionRetriever(SimpleRetriever):
             while batch := [item for _, item in itertools.islice(shown, self.items_at_once)]:
                 yield from itertools.chain.from_iterable(pool.map(lambda item: list(read(item)), batch))
 
-    def _read_item(self, records_schema: Json, item: StreamSlice) -> Iterator[Record]:
-        for record in super().read_records(records_schema, item):
-            # Without a slice: a row must never move the state.
-            yield Record(cast(Record, record).data, self.name)
-
-    def _unique(self, records: Iterator[Record]) -> Iterator[Record]:
-        seen: set[Any] = {None}
-        for record in records:
-            key = record.get(self.unique_field)
-            if key is None or key not in seen:
-                seen.add(key)
-                yield record
-
     def _other_ways(self, item: Row, refused: bool) -> list[Row]:
-        """Return what to ask for in place of an item: `{"id": [1]}` and `{"id": [2]}` for `{"id": [1, 2]}`."""
+        """Return what to ask for in place of an item: for `{"id": [1, 2]}`, each half."""
         for name, group in item.items():
-            if refused and isinstance(group, list) and len(group) > 1:
+            if refused and name != "parent_slice" and isinstance(group, list) and len(group) > 1:
                 half = len(group) // 2
                 return [{**item, name: group[:half]}, {**item, name: group[half:]}]
         return [{**item, self.other_way: refused}] if self.other_way and self.other_way not in item else []

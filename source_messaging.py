@@ -43,6 +43,7 @@ from airbyte_cdk.utils.yaml_loader import safe_load_yaml
 
 import components
 from connector_process import config_error, read_json, run_to_the_end
+from specification import config_problems
 
 HERE: Final = Path(__file__).resolve().parent
 # Objects made and not freed after which Python looks for garbage. Rows are freed as they go; looking for it among the
@@ -111,19 +112,17 @@ def create_source(
     state: list[AirbyteStateMessage] | None = None,
     streams: Collection[str] | None = None,
 ) -> SourceMessaging:
-    """Return the connector as the command runs it; AirbyteTracedException when the configuration cannot work.
-
-    streams: names of those to build; by default the catalog's, or all if there is none. Few start a second sooner.
-    """
+    """Return the connector with the named streams, else the catalog's, or all; config_error when it cannot work."""
     if streams is None and catalog is not None:
         streams = [configured.stream.name for configured in catalog.streams]
     manifest = narrowed(load_manifest(), streams)
     if config is not None:
         specification = manifest["spec"]["connection_specification"]
-        # The framework masks secrets only once the source exists, and building it may fail.
+        # The framework masks secrets once the source exists, and says what is wrong in words that name no field.
         update_secrets(get_secrets(specification, config))
-        # It would first compare the configuration with the specification, which names neither field nor remedy.
-        components.validate_config(specification, config)
+        for problem in config_problems(specification, config):
+            raise config_error(problem)
+        components.validate_config(config)
     # No `config_path`: with it the framework would write a migrated configuration over the user's file.
     return SourceMessaging(catalog=catalog, config=config, state=state or [], source_config=manifest)
 

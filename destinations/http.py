@@ -160,10 +160,10 @@ class Api:
     def _exhausted(self, outcome: Outcome, tries: int) -> AirbyteTracedException:
         problem = _problem(outcome)
         if isinstance(outcome, requests.Response):
-            return failure(FailureType.transient_error, f"{self._name} still answered {problem} after {tries} tries.")
+            return failure(f"{self._name} still answered {problem} after {tries} tries.", FailureType.transient_error)
         if _is_unknown_host(outcome):
             return config_error(f"{self._name} cannot be reached: nobody knows the host in `{self._field}`.")
-        return failure(FailureType.transient_error, f"{self._name} cannot be reached: {problem}, in {tries} tries.")
+        return failure(f"{self._name} cannot be reached: {problem}, in {tries} tries.", FailureType.transient_error)
 
 
 def is_success(reply: requests.Response) -> bool:

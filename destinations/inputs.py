@@ -110,10 +110,10 @@ def _source_failure(error: dict[str, Any]) -> Exception:
     reason = presentable(str(error.get("message") or ""), longest=1000).rstrip(".") or "no reason given"
     kinds = {kind.value: kind for kind in FailureType}
     return failure(
-        kinds.get(str(error.get("failure_type")), FailureType.system_error),
         f"The source reported an error{stream}: “{reason}”. Its rows are incomplete; those that came were delivered.",
+        kinds.get(str(error.get("failure_type")), FailureType.system_error),
     )
 
 
 def _unreadable(number: int, what: str) -> Exception:
-    return failure(FailureType.system_error, f"Line {number} of the input {what}.")
+    return failure(f"Line {number} of the input {what}.", FailureType.system_error)

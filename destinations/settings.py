@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from components import config_problems
 from connector_process import config_error
+from specification import config_problems
 
 Config = Mapping[str, Any]
 

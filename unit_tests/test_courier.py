@@ -413,7 +413,7 @@ def test_a_page_that_names_itself_as_the_next_one_fails_the_stream_and_never_loo
 
     assert synced.errors[stream]["failure_type"] == "transient_error"
     assert (
-        f"A page of stream {listing} names itself as the next one, so its listing has no end."
+        f"A page of stream {listing} names itself as the next one: its listing has no end."
         in (synced.errors[stream]["message"])
     )
     assert set(asked.values()) == {1}

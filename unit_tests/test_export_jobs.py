@@ -180,7 +180,7 @@ def test_a_job_that_never_ends_is_called_off_after_a_day(
     synced = sync("email_send", fails=True)
 
     assert synced.errors["email_send"]["message"] == (
-        "The export job of stream email_send for 2026-01-01 00:00:00 – 2026-01-31 00:00:00 was not done after a day. "
+        "The export of stream email_send for 2026-01-01 00:00:00 – 2026-01-31 00:00:00 was not done after a day. "
         "What came before is saved; the next sync goes on there."
     )
     assert 86_400 <= clock.now() - began < 86_400 + 600
@@ -228,8 +228,8 @@ def test_a_file_that_cannot_be_had_ends_the_stream_without_a_word_of_its_address
     synced = sync("email_send", fails=True)
 
     assert synced.errors["email_send"]["message"] == (
-        "A file of the export of stream email_send could not be had (HTTP 503). What came before is saved; the next "
-        "sync goes on there."
+        "The export of stream email_send has a file that could not be had (HTTP 503). What came before is saved; "
+        "the next sync goes on there."
     )
     assert synced.errors["email_send"]["failure_type"] == "transient_error"
     assert jobs.cancelled == []  # it was completed

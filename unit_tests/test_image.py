@@ -97,7 +97,14 @@ def test_an_image_starts_as_airbyte_and_by_the_same_words_from_both_entrypoints(
 def test_the_source_holds_the_command_the_manifest_and_its_components_and_no_other_file(tmp_path: Path) -> None:
     place = "/airbyte/integration_code/source_declarative_manifest"
     assert layout.lay_out(IMAGES["source"], ROOT, tmp_path) == [
-        f"{place}/{name}" for name in ("manifest.yaml", "components.py", "connector_process.py", "source_messaging.py")
+        f"{place}/{name}"
+        for name in (
+            "manifest.yaml",
+            "components.py",
+            "connector_process.py",
+            "specification.py",
+            "source_messaging.py",
+        )
     ]
 
 
@@ -105,7 +112,7 @@ def test_the_source_holds_the_command_the_manifest_and_its_components_and_no_oth
 def test_a_destination_holds_its_own_modules_and_the_shared_ones_and_no_other_file(name: str, tmp_path: Path) -> None:
     own = name.removeprefix("destination-")
     modules = [*ROOT.glob("destinations/*.py"), *ROOT.glob(f"destinations/{own}/**/*.py")]
-    modules += [ROOT / "components.py", ROOT / "connector_process.py"]
+    modules += [ROOT / "components.py", ROOT / "connector_process.py", ROOT / "specification.py"]
 
     assert sorted(layout.lay_out(IMAGES[name], ROOT, tmp_path)) == sorted(
         f"/airbyte/integration_code/{module.relative_to(ROOT)}" for module in modules
@@ -116,7 +123,13 @@ def test_nothing_but_connectors_is_ever_sent_to_a_build() -> None:
     sent = layout.context(ROOT)
 
     others = sorted(str(path) for path in sent if path.parts[0] != "destinations")
-    assert others == ["components.py", "connector_process.py", "manifest.yaml", "source_messaging.py"]
+    assert others == [
+        "components.py",
+        "connector_process.py",
+        "manifest.yaml",
+        "source_messaging.py",
+        "specification.py",
+    ]
     assert {path.suffix for path in sent if path.parts[0] == "destinations"} == {".py"}
 
 

@@ -23,7 +23,7 @@ from sandbox import Sandbox
 from unit_tests.support.connector import Sync
 
 ROOT = Path(runner.__file__).parent
-MODULES = ("components.py", "connector_process.py", "source_messaging.py")
+MODULES = ("components.py", "connector_process.py", "source_messaging.py", "specification.py")
 KEY = "a-key-nobody-may-see"
 START = "2026-01-01T00:00:00Z"
 

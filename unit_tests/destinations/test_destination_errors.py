@@ -201,7 +201,7 @@ def test_a_page_that_says_200_is_no_courier(sandbox: Sandbox, checking: Checking
 
 COURIER = {"api_key": "key-that-is-secret", "route": "direct"}
 RUDDERSTACK = {"data_plane_url": "https://x.example", "write_key": "key-that-is-secret"}
-URL_RULE = "must be an address like https://host/path; plain http is for this machine only (http://127.0.0.1:…)."
+URL_RULE = "must be an address that starts with https://, or http:// on this machine."
 KEY_RULE = "holds characters that no key has: copy it again."
 
 
