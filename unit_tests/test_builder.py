@@ -207,7 +207,7 @@ def test_the_body_of_an_exports_page_is_shown_as_it_came(read: Ask) -> None:
     assert sorted(rows) == ["of day 2", "of day 20", "of day 40"]
 
 
-def test_a_child_read_in_turn_shows_a_page_for_each_parent(read: Ask) -> None:
+def test_a_child_shows_a_page_for_each_parent(read: Ask) -> None:
     answer = read("list_users")
 
     assert pages(answer) == [

@@ -307,10 +307,10 @@ def first_window_days(name: str) -> int:
 
 def windows(days: int, first: int) -> int:
     """How many windows a history has that comes in at once."""
-    pace, left, number = AdaptiveWindowSize(timedelta(days=first)), timedelta(days=days), 0
+    size, left, number = AdaptiveWindowSize(timedelta(days=first)), timedelta(days=days), 0
     while left > timedelta():
-        asked = min(left, pace.length)
-        pace.succeeded(asked, seconds=0, lines=0)
+        asked = min(left, size.length)
+        size.succeeded(asked, seconds=0, lines=0)
         left -= asked
         number += 1
     return number

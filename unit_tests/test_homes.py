@@ -290,7 +290,7 @@ def test_a_form_in_which_one_vendor_is_filled_in_is_a_configuration_of_that_vend
     assert offered == everything[everything.index(first) : everything.index(last) + 1]
 
 
-def test_nothing_is_demanded_in_the_form_but_what_every_configuration_has() -> None:
+def test_nothing_is_required_in_the_form_but_what_every_configuration_has() -> None:
     specification = TABLE["spec"]["connection_specification"]
 
     assert specification.get("required", []) == []

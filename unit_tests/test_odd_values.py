@@ -117,13 +117,13 @@ def test_twins_that_differ_in_a_field_that_only_looks_like_iterables_own_are_two
 
 @pytest.mark.parametrize("seconds", [1, 2, 30, 60])
 def test_a_short_window_that_broke_is_not_stretched_again_right_away(seconds: int) -> None:
-    pace = AdaptiveWindowSize(timedelta(seconds=seconds))
-    pace.broke(timedelta(seconds=seconds))
-    asked = pace.length
-    pace.succeeded(asked, seconds=0.1, lines=1)
+    size = AdaptiveWindowSize(timedelta(seconds=seconds))
+    size.broke(timedelta(seconds=seconds))
+    asked = size.length
+    size.succeeded(asked, seconds=0.1, lines=1)
 
-    assert pace.length <= 2 * asked
-    assert pace.length < timedelta(seconds=seconds) or seconds == 1
+    assert size.length <= 2 * asked
+    assert size.length < timedelta(seconds=seconds) or seconds == 1
 
 
 @pytest.mark.parametrize(

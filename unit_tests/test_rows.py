@@ -619,10 +619,10 @@ SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=seconds) for seconds in (1, 60, 3
 
 def ladder(first: timedelta) -> list[timedelta]:
     """The lengths tried, one after the other, when every one of them breaks off."""
-    pace = AdaptiveWindowSize(first)
-    tried = [pace.length]
-    while pace.broke(tried[-1]):
-        tried.append(pace.length)
+    size = AdaptiveWindowSize(first)
+    tried = [size.length]
+    while size.broke(tried[-1]):
+        tried.append(size.length)
     return tried
 
 
@@ -651,37 +651,37 @@ outcomes = st.lists(came_in | st.none(), max_size=40)
 @given(st.integers(60, 180 * 86_400), outcomes)
 @settings(max_examples=300, deadline=None, database=None, derandomize=True)
 def test_windows_stay_within_bounds_and_grow_slowly(seconds: int, outcomes: list[tuple[float, int] | None]) -> None:
-    pace = AdaptiveWindowSize(seconds * SECOND)
+    size = AdaptiveWindowSize(seconds * SECOND)
     broken = 0
     for outcome in outcomes:
-        asked = pace.length
+        asked = size.length
         if outcome is None:
             broken += 1
-            going_on = pace.broke(asked)
+            going_on = size.broke(asked)
             assert going_on == (asked > SECOND)
-            assert pace.length <= asked / 2 or broken > AdaptiveWindowSize.HALVINGS or asked == SECOND
-            assert pace.length < asked or not going_on
+            assert size.length <= asked / 2 or broken > AdaptiveWindowSize.HALVINGS or asked == SECOND
+            assert size.length < asked or not going_on
         else:
             broken = 0
-            pace.succeeded(asked, *outcome)
-            assert min(MINUTE, asked) <= pace.length <= 2 * asked
-        assert SECOND <= pace.length <= 180 * DAY
-        assert pace.length % SECOND == timedelta(0)
+            size.succeeded(asked, *outcome)
+            assert min(MINUTE, asked) <= size.length <= 2 * asked
+        assert SECOND <= size.length <= 180 * DAY
+        assert size.length % SECOND == timedelta(0)
 
 
 @given(st.integers(61, 180 * 86_400), st.integers(1, 9), came_in)
 @settings(max_examples=300, deadline=None, database=None, derandomize=True)
 def test_what_broke_off_is_not_asked_for_again_right_away(seconds: int, times: int, outcome: tuple[float, int]) -> None:
-    pace = AdaptiveWindowSize(seconds * SECOND)
+    size = AdaptiveWindowSize(seconds * SECOND)
     broken = []
     for _ in range(times):
-        broken.append(pace.length)
-        if not pace.broke(pace.length):
+        broken.append(size.length)
+        if not size.broke(size.length):
             break
 
-    pace.succeeded(pace.length, *outcome)
+    size.succeeded(size.length, *outcome)
 
-    assert pace.length < min(broken) or min(broken) == SECOND
+    assert size.length < min(broken) or min(broken) == SECOND
 
 
 @pytest.mark.parametrize(
@@ -698,7 +698,7 @@ def test_what_broke_off_is_not_asked_for_again_right_away(seconds: int, times: i
     ],
 )
 def test_the_next_window_aims_at_a_minute_and_a_million_lines(seconds: float, lines: int, next_one: timedelta) -> None:
-    pace = AdaptiveWindowSize(30 * DAY)
-    pace.succeeded(30 * DAY, seconds, lines)
+    size = AdaptiveWindowSize(30 * DAY)
+    size.succeeded(30 * DAY, seconds, lines)
 
-    assert pace.length == next_one
+    assert size.length == next_one
