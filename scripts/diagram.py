@@ -21,8 +21,8 @@ INTRODUCTION: Final = """\
 
 One table a stream. A box holds the columns of the primary key (PK) and those that refer to another table (FK);
 [streams](streams.md) lists all columns. The text on a line names the columns that refer. A line's end says how many
-rows: `||` exactly one, `|o` one or none, `o{` any number. `o{` at both ends of a line: the column is an array of ids,
-or several rows share what it holds. Neither vendor promises that the row referred to still exists: join with `LEFT JOIN`.
+rows: `||` exactly one, `|o` one or none, `o{` any number. `o{` at both ends: the column is an array of ids, or several
+rows share what it holds. Neither vendor promises that the row referred to still exists: join with `LEFT JOIN`.
 [SQL examples](sql.md) use these links.
 """
 
