@@ -1125,7 +1125,7 @@ class SequentialPartitionRetriever(SimpleRetriever):
         seen: set[Any] = {None}
         with heartbeat(f"{self.name}: still reading"):
             read = functools.partial(self._read, records_schema, span, refused, failed)
-            for record in in_batches(self._side_by_side(read)):
+            for record in self._side_by_side(read):
                 key = record.get(self.unique_field)
                 if key is None or key not in seen:
                     seen.add(key)
@@ -1143,7 +1143,8 @@ class SequentialPartitionRetriever(SimpleRetriever):
         record: Any = None
         refusal = ""
         try:
-            for record in super().read_records(schema, StreamSlice(partition=item, cursor_slice=span)):
+            rows = super().read_records(schema, StreamSlice(partition=item, cursor_slice=span))
+            for record in in_batches(iter(rows)):
                 yield Record(record.data, self.name)
         except ItemRefused as problem:
             refusal = f"{shown}{problem.message}"
