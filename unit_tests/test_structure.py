@@ -91,6 +91,11 @@ def call_of(value: ast.expr | None) -> str:
     return ast.unparse(value.func) if isinstance(value, ast.Call) else ""
 
 
+def test_it_is_no_longer_than_a_newcomer_reads_in_an_hour() -> None:
+    assert len(TEXT.splitlines()) <= 1_200
+    assert len(TEXT.encode()) <= 51_200
+
+
 def test_a_section_uses_only_what_stands_above_it() -> None:
     assert len(SECTION.findall(TEXT)) >= 8
     assert uses_of_what_stands_below(TEXT) == []
