@@ -300,3 +300,18 @@ def test_late_events_never_go_back_before_the_start_date(a_row_a_day: Sandbox, s
     sync("email_send", config={"late_events_days": 30})
 
     assert windows(a_row_a_day)[0] == ("2026-01-01 00:00:00", "2026-01-31 00:00:00")
+
+
+@over_both_engines
+def test_a_sync_that_fails_among_late_events_leaves_the_state_where_it_was(
+    a_row_a_day: Sandbox, sync: Syncing, clock: VirtualClock, manifest: dict[str, Any], engine: Engine
+) -> None:
+    manifest["definitions"]["export"]["retriever"]["first_window_days"] = 1
+    first = sync("email_send")
+    clock.advance(3600)
+    a_row_a_day.faults.add(Fault(engine.asks, Answer(400, ERROR), times=None, after=1))
+
+    failed = sync("email_send", state=first.final_state, config={"late_events_days": 3}, fails=True)
+
+    assert delivered(failed) == ["message-71"]
+    assert failed.final_state == first.final_state
