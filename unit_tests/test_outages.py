@@ -114,7 +114,7 @@ def test_an_hour_without_an_answer_fails_in_one_sentence_and_keeps_the_state(
 
     assert synced.states["email_send"][-1] == {"createdAt": "2026-01-31T00:00:00+00:00"}
     assert synced.errors["email_send"]["failure_type"] == "transient_error"
-    assert "no answer (ConnectionError), 5 times" in synced.errors["email_send"]["message"]
+    assert "(No answer for stream email_send (ConnectionError)" in synced.errors["email_send"]["message"]
 
 
 @pytest.mark.parametrize("kind", ["short", "long", "dense", "broken now and then", "all of them"])
