@@ -39,7 +39,7 @@ EXPORTS, DAYS, ROWS_EACH = 52, 1096, 300
 WASTE: Final = 1.05
 HEADER: Final = ("work", "this source", "beside it", "we want", "met")
 MET: Final[Mapping[bool | None, str]] = {True: "yes", False: "**no**", None: "–"}
-DETAILS: Final = ("program", "rows", "runs", "time (s)", "CPU (s)", "spread", "rows/s of CPU", "peak (MB)")
+DETAILS: Final = ("program", "rows", "runs", "time (s)", "CPU (s)", "rows/s of CPU", "peak (MB)")
 METHOD: Final = """\
 - Every program is a process of its own: the source as `python source_messaging.py read …`, the peers as they are
   installed from the package index for this run, their requests redirected from outside. They read rows of the same
@@ -83,27 +83,16 @@ class Run:
         others = {name: self.figures.get(f"{stream} {name}") for name in (AirbyteIterable.name, TapIterable.name)}
         beside = [f"{name} {other.rate:,.0f} (× {ours / other.rate:.1f})" for name, other in others.items() if other]
         replaced = others[AirbyteIterable.name]
-        self.lines.append(
-            (
-                f"`{stream}`, {rows:,} {what}",
-                f"{ours:,.0f} rows/s of CPU",
-                "; ".join([f"floor {self.figures[f'{stream} floor'].rate:,.0f}", *beside]),
-                f"≥ {times} × {AirbyteIterable.name}",
-                None if replaced is None else ours >= times * replaced.rate,
-            )
-        )
+        shown = "; ".join([f"floor {self.figures[f'{stream} floor'].rate:,.0f}", *beside])
+        wanted, met = f"≥ {times} × {AirbyteIterable.name}", None if replaced is None else ours >= times * replaced.rate
+        self.lines.append((f"`{stream}`, {rows:,} {what}", f"{ours:,.0f} rows/s of CPU", shown, wanted, met))
 
     def judge_memory(self, stream: str, few: int, many: int) -> None:
         peaks = [self.figures[f"{stream} {rows:,} source"].peak for rows in (few, many)]
-        self.lines.append(
-            (
-                f"peak memory, {few:,} and {many:,} rows",
-                f"{peaks[0] / MEGABYTE:.0f} MB and {peaks[1] / MEGABYTE:.0f} MB",
-                "",
-                f"the same within {FLAT // MEGABYTE} MB, below {SMALL // MEGABYTE} MB",
-                abs(peaks[1] - peaks[0]) <= FLAT and max(peaks) < SMALL,
-            )
-        )
+        measured = " and ".join(f"{peak / MEGABYTE:.0f} MB" for peak in peaks)
+        wanted = f"the same within {FLAT // MEGABYTE} MB, below {SMALL // MEGABYTE} MB"
+        met = abs(peaks[1] - peaks[0]) <= FLAT and max(peaks) < SMALL
+        self.lines.append((f"peak memory, {few:,} and {many:,} rows", measured, "", wanted, met))
 
     def judge_sync(self, title: str, outcome: Outcome, wanted: str, *, met: bool) -> None:
         measured = f"{outcome.calls:,} calls, {outcome.minutes:.1f} minutes, {outcome.refused} × 429"
@@ -185,30 +174,19 @@ def _virtual(run: Run, *, smoke: bool) -> None:
     exports, days, rows = (2, 100, 3) if smoke else (EXPORTS, DAYS, ROWS_EACH)
     first = in_a_process_of_its_own(Scenario(exports, days))
     wanted = f"within {WASTE - 1:.0%} of the least"
-    run.judge_sync(
-        f"first sync of {exports} empty exports over {days} days",
-        first,
-        wanted,
-        met=first.minutes <= WASTE * first.least_minutes,
-    )
+    met = first.minutes <= WASTE * first.least_minutes
+    run.judge_sync(f"first sync of {exports} empty exports over {days} days", first, wanted, met=met)
     if smoke:
         return
     again = in_a_process_of_its_own(Scenario(exports))
     in_time = again.exports == again.least and again.last_listing is not None and again.last_listing < 60
-    run.judge_sync(
-        f"incremental sync of {exports} exports and {len(LISTINGS)} listings",
-        again,
-        "the least exports; no listing waits a minute",
-        met=in_time and again.minutes <= again.least_minutes,
-    )
+    title, wanted = f"{exports} exports and {len(LISTINGS)} listings", "the least exports; no listing waits a minute"
+    met = in_time and again.minutes <= again.least_minutes
+    run.judge_sync(f"incremental sync of {title}", again, wanted, met=met)
     for method in ("stream", "jobs"):
         outcome = in_a_process_of_its_own(Scenario(exports, days, rows, {"export_method": method}))
-        run.judge_sync(
-            f"first sync of {exports} exports over {days} days, `export_method: {method}`",
-            outcome,
-            f"every one of {exports * rows:,} rows",
-            met=outcome.rows == exports * rows,
-        )
+        title, wanted = f"first sync of {exports} exports over {days} days", f"every one of {exports * rows:,} rows"
+        run.judge_sync(f"{title}, `export_method: {method}`", outcome, wanted, met=outcome.rows == exports * rows)
 
 
 def _peers(folder: Path, versions: dict[str, str]) -> list[Peer]:
@@ -226,7 +204,7 @@ def _peers(folder: Path, versions: dict[str, str]) -> list[Peer]:
 
 def _details(name: str, figures: Figures) -> Sequence[str]:
     counts = (f"{figures.costs[0].rows:,}", str(len(figures.costs)), f"{figures.wall:.2f}", f"{figures.cpu:.2f}")
-    return (name, *counts, f"{figures.spread:.0%}", f"{figures.rate:,.0f}", f"{figures.peak / MEGABYTE:.0f}")
+    return (name, *counts, f"{figures.rate:,.0f}", f"{figures.peak / MEGABYTE:.0f}")
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -77,12 +77,6 @@ class Figures:
         """Rows a second of CPU time."""
         return self.costs[0].rows / self.cpu
 
-    @property
-    def spread(self) -> float:
-        """Between the least and the most CPU time, as a share of the median."""
-        times = [cost.cpu for cost in self.costs]
-        return (max(times) - min(times)) / self.cpu
-
 
 class ProgramError(Exception):
     """A program failed or printed the wrong number of rows; the message says what it said last."""
@@ -97,15 +91,10 @@ def source(stream: str, address: str, start_date: str, rows: int, folder: Path) 
     mode = "full_refresh" if stream == "list_users" else "incremental"
     config = {"api_key": "benchmark", "api_url": address, "start_date": start_date, "budget_share": LIFTED}
     catalog = {"streams": [configured(stream, mode)]}
-    files = [
-        "--config",
-        written(folder / "config.json", config),
-        "--catalog",
-        written(folder / "catalog.json", catalog),
-    ]
-    return Program(
-        f"{stream} {rows:,} source", [sys.executable, str(ROOT / "source_messaging.py"), "read", *files], rows
-    )
+    command = [sys.executable, str(ROOT / "source_messaging.py"), "read"]
+    command += ["--config", written(folder / "config.json", config)]
+    command += ["--catalog", written(folder / "catalog.json", catalog)]
+    return Program(f"{stream} {rows:,} source", command, rows)
 
 
 def configured(name: str, mode: str = "incremental") -> Json:
@@ -151,9 +140,8 @@ def cost_of(program: Program) -> Cost:
         process.returncode = os.waitstatus_to_exitcode(status)
         errors.seek(0)
         if process.returncode:
-            said = [
-                line for line in (end + errors.read()).decode("utf-8", "replace").splitlines() if '"RECORD"' not in line
-            ]
+            lines = (end + errors.read()).decode("utf-8", "replace").splitlines()
+            said = [line for line in lines if '"RECORD"' not in line]
             raise ProgramError(f"{program.name} ended with exit code {process.returncode}:\n" + "\n".join(said[-8:]))
     if rows != program.rows:
         raise ProgramError(f"{program.name} printed {rows:,} rows instead of {program.rows:,}.")

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 
 from components import AdaptiveWindowSize
 from messaging_sync.console import Console
-from messaging_sync.estimate import FIRST_WINDOW, LONGEST_WINDOW, is_export
+from messaging_sync.estimate import FIRST_WINDOW, LONGEST_WINDOW, is_export, least_windows
 from messaging_sync.source import Stream
 from scripts import streams
 from unit_tests.support import postgres
@@ -476,6 +477,13 @@ def test_a_source_with_one_state_for_all_streams_is_refused(sync: Sync) -> None:
 
     assert sync({"type": "STATE", "state": {"type": "GLOBAL", "global": {}}}) == 1
     assert sync.said.splitlines()[-1].startswith("The source keeps one state for all of its streams")
+
+
+@pytest.mark.parametrize(
+    ("days", "windows"), [(0, 0), (1, 1), (30, 1), (31, 2), (90, 2), (210, 3), (390, 4), (391, 5), (1096, 8)]
+)
+def test_the_least_windows_start_at_thirty_days_and_double_up_to_180(days: int, windows: int) -> None:
+    assert least_windows(timedelta(days=days)) == windows
 
 
 def test_the_estimate_takes_the_exports_of_events_for_what_they_are(discovered: Discovered) -> None:

@@ -173,7 +173,7 @@ LISTINGS = (
     Listing("/api/experiments", "experiments", page=by_offset),
     Listing("/api/metadata", "metadata", "results", rows=_names("metadata")),
     Listing("/api/metadata/{table}", "metadata", "results", by_marker, rows=_table),
-    Listing("/api/catalogs", "catalogs", "catalogNames", by_number(10, 1000), enveloped=True, rows=_names("catalogs")),
+    Listing("/api/catalogs", "catalogs", "catalogNames", by_number(10, 100), enveloped=True, rows=_names("catalogs")),
     Listing(
         "/api/catalogs/{catalog}/items", "catalogs", "catalogItemsWithProperties", by_number(10, 1000), True, _catalog
     ),
