@@ -1131,9 +1131,9 @@ class SequentialPartitionRetriever(SimpleRetriever):
                     seen.add(key)
                     yield record
         if refused:
-            LOGGER.warning(f"{self.name}: {len(refused):,} items are left out; the first: {refused[0]}")
+            LOGGER.warning(f"{self.name}: left out {len(refused):,} of its items; the first: {refused[0]}")
         if failed:
-            count = f"{len(failed):,} items of stream {self.name} could not be had"
+            count = f"Stream {self.name} lacks {len(failed):,} of its items"
             raise failure(f"{count}; all others were read, and the next sync asks again. The first: {failed[0]}")
         if isinstance(self.cursor, ConcurrentCursor):
             save_state(self.cursor, self.name, Window.of(span))

@@ -91,7 +91,7 @@ def test_a_list_that_the_vendor_refuses_is_left_out_with_a_warning(
     assert synced.statuses == {"list_users": "COMPLETE"}
     (warning,) = [line for line in synced.logs if "left out" in line]
     assert warning.startswith(
-        "list_users: 1 items are left out; the first: listId 2: The API refused stream list_users: HTTP "
+        "list_users: left out 1 of its items; the first: listId 2: The API refused stream list_users: HTTP "
         f"{answer.status}, “"
     )
     assert warning.endswith("”: it is left out.")
@@ -109,7 +109,7 @@ def test_a_list_that_cannot_be_had_fails_the_stream_after_the_others_were_read(
     assert asked(three_lists, MEMBERS, "listId") == [("listId", number) for number in "122223"]
     assert synced.errors["list_users"]["failure_type"] == "transient_error"
     assert synced.errors["list_users"]["message"].startswith(
-        "1 items of stream list_users could not be had; all others were read, and the next sync asks again. The first: "
+        "Stream list_users lacks 1 of its items; all others were read, and the next sync asks again. The first: "
         "listId 2: "
     )
     assert "example.com" not in str(synced.errors)
@@ -123,8 +123,8 @@ def test_what_is_refused_and_what_cannot_be_had_are_counted_apart(three_lists: S
     synced = sync("list_users", fails=True, config={"max_retries": 1})
 
     assert [number for number, _ in members(synced)] == [3, 3]
-    assert [line for line in synced.logs if line.startswith("list_users: 1 items are left out; the first: listId 2")]
-    assert synced.errors["list_users"]["message"].startswith("1 items of stream list_users could not be had")
+    assert [line for line in synced.logs if line.startswith("list_users: left out 1 of its items; the first: listId 2")]
+    assert synced.errors["list_users"]["message"].startswith("Stream list_users lacks 1 of its items")
     assert "listId 1: " in synced.errors["list_users"]["message"]
 
 
@@ -277,7 +277,7 @@ def test_a_user_whom_the_vendor_refuses_both_ways_is_left_out_and_counted_withou
     assert sorted(row["email"] for row in synced.records["events"]) == ["a@example.com", "c@example.com"]
     assert synced.statuses == {"events": "COMPLETE"}
     (warning,) = [line for line in synced.logs if "left out" in line]
-    assert warning.startswith("events: 2 items are left out; the first: The API refused stream events: HTTP ")
+    assert warning.startswith("events: left out 2 of its items; the first: The API refused stream events: HTTP ")
     assert not [line for line in synced.logs if "b@d@x" in line or "crm@4711" in line or "remove the stream" in line]
 
 
@@ -317,7 +317,7 @@ def test_a_user_whose_events_cannot_be_had_fails_the_stream_after_the_others(
         ("userId", "u-1"): 1,
     }
     assert synced.errors["events"]["message"].startswith(
-        "1 items of stream events could not be had; all others were read, and the next sync asks again. The first: "
+        "Stream events lacks 1 of its items; all others were read, and the next sync asks again. The first: "
     )
     assert "b@example.com" not in str(synced.messages)
 
@@ -346,7 +346,7 @@ def test_a_medium_that_the_vendor_refuses_is_left_out_of_the_templates(
     ]
     assert synced.states["templates"][-1] == {"createdAt": "2026-03-15T11:55:00+00:00"}
     (warning,) = [line for line in synced.logs if "left out" in line]
-    assert warning.startswith("templates: 16 items are left out; the first: messageMedium WebPush: The API refused")
+    assert warning.startswith("templates: left out 16 of its items; the first: messageMedium WebPush: The API refused")
 
 
 def test_a_server_that_ignores_a_medium_it_does_not_know_brings_no_template_twice(
@@ -382,7 +382,7 @@ def test_templates_that_cannot_be_had_leave_the_state_where_it_was(sandbox: Sand
 
     assert [row["templateId"] for row in failed.records["templates"]] == [1]
     assert [row["templateId"] for row in again.records["templates"]] == [1, 2]
-    assert failed.errors["templates"]["message"].startswith("4 items of stream templates could not be had")
+    assert failed.errors["templates"]["message"].startswith("Stream templates lacks 4 of its items")
     assert "messageMedium Push: " in failed.errors["templates"]["message"]
 
 
@@ -409,7 +409,7 @@ def test_one_bad_id_of_a_group_costs_that_id_alone(
     column = {"campaigns_metrics": "id", "experiment_metrics": "experiment_id"}[stream]
     assert sorted(row[column] for row in synced.records[stream]) == [*range(1, 17), *range(18, 101)]
     (warning,) = [line for line in synced.logs if "left out" in line]
-    assert warning.startswith(f"{stream}: 1 items are left out; the first: id [17]: The API refused stream {stream}")
+    assert warning.startswith(f"{stream}: left out 1 of its items; the first: id [17]: The API refused stream {stream}")
 
 
 @dataclass(frozen=True)
@@ -464,8 +464,8 @@ def test_whatever_becomes_of_each_item_every_other_is_read_once(
         number for number, outcome in enumerate(outcomes) if outcome in ("good", "passing")
     ]
     assert [line.partition(";")[0] for line in synced.logs if "left out" in line] == (
-        [f"{stream}: {refused} items are left out"] if refused else []
+        [f"{stream}: left out {refused} of its items"] if refused else []
     )
     assert [error["message"].partition(";")[0] for name, error in synced.errors.items() if name] == (
-        [f"{failed} items of stream {stream} could not be had"] if failed else []
+        [f"Stream {stream} lacks {failed} of its items"] if failed else []
     )
