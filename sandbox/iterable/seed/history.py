@@ -81,10 +81,10 @@ def hostile(anchor: date) -> Iterator[tuple[str, Row]]:
     yield "customEvent", custom | odd
 
 
-def _message(number: int, message_id: str, at: float) -> Row:
+def _message(number: int, message_id: str, at: float, person: Row | None = None) -> Row:
     ids = ids_of("Email", number)
     message = {"campaignId": ids["campaignId"], "templateId": ids["templateId"], "messageId": message_id}
-    return {"email": "ana.0@example.com", "createdAt": spelt(at), **message}
+    return (person or {"email": "ana.0@example.com"}) | {"createdAt": spelt(at), **message}
 
 
 def add_coming(project: IterableProject, users: Sequence[Row], anchor: date) -> None:
@@ -93,7 +93,7 @@ def add_coming(project: IterableProject, users: Sequence[Row], anchor: date) -> 
     moments = [*beat, *range(BUSY_DAYS * DAY, COMING_DAYS * DAY, 3600)]
     for data_type, (after, said) in COMING.items():
         coming = [
-            {**_message(number % 6, f"5eed{number:028x}", midnight(anchor) + second + after), **_person(user), **said}
+            _message(number % 6, f"5eed{number:028x}", midnight(anchor) + second + after, _person(user)) | said
             for number, second in enumerate(moments)
             for user in (users[number % len(users)],)
         ]
