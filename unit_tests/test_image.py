@@ -142,12 +142,12 @@ def test_an_instruction_that_the_layout_would_miss_is_refused(instruction: str) 
 # -------------------------------------------------------------------------------------------------- in the container
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def sandbox() -> Sandbox:
     return small_sandbox()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def start(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """Makes containers of images, with the input files of a platform."""
     with serve(sandbox) as address:
