@@ -7,7 +7,7 @@ from contextlib import suppress
 
 if "FAKETIME" in os.environ:
     # Python's own sleeps until an instant of the monotonic clock, which faketime takes for one of the faked clock.
-    time.sleep = lambda seconds: select.select((), (), (), seconds) and None
+    time.sleep = lambda seconds: select.select((), (), (), float(seconds)) and None
 
 if instant := os.environ.get("TEST_INSTANT"):
     with suppress(ImportError):
