@@ -124,6 +124,7 @@ def test_the_peak_is_that_of_the_program_not_of_who_started_it() -> None:
     assert cost.peak < len(own) / 4
 
 
+@pytest.mark.slow
 def test_programs_take_turns_and_a_peer_that_fails_stops_nobody() -> None:
     broken = Program("users peer", ["sh", "-c", "exit 1"], 0)
     run = command.Run([broken, Program("ours", ["true"], 0)])
@@ -186,6 +187,7 @@ def test_what_a_peer_asks_of_the_vendors_host_arrives_here() -> None:
     assert [(call.path, call.query) for call in sandbox.calls] == [("/api/lists", {"a": ["b"]})]
 
 
+@pytest.mark.slow
 def test_a_peer_that_cannot_be_had_is_said_to_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.peers.shutil.which", lambda _: str(tmp_path / "no-such-python"))
     versions: dict[str, str] = {}
@@ -193,9 +195,6 @@ def test_a_peer_that_cannot_be_had_is_said_to_be_missing(tmp_path: Path, monkeyp
     assert command._peers(tmp_path, versions) == []
     assert list(versions) == ["airbyte-source-iterable", "tap-iterable"]
     assert all(said.startswith("could not be installed: ") and "no-such-python" in said for said in versions.values())
-
-
-# --- figures
 
 
 def test_figures_are_medians_and_the_highest_peak() -> None:

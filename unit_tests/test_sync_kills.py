@@ -22,6 +22,8 @@ from unit_tests.support.loading import Sync
 from unit_tests.support.postgres import USER, Postgres
 from unit_tests.support.source import TEXT, FakeSource, Message, became, in_full, incremental, record, state
 
+pytestmark = pytest.mark.slow  # each starts the source and the loader anew
+
 KILLS = 6
 COLUMNS = {"opens": ("id", "name"), "clicks": ("id", "name"), "lists": ("id",)}
 Content = dict[str, list[tuple[Any, ...]]]
