@@ -58,22 +58,22 @@ def config(sandbox: Sandbox) -> Iterator[dict[str, Any]]:
         }
 
 
-def read(python: Path, folder: Path, config: dict[str, Any], discovered: Sync) -> Sync:
-    """Read every stream by the framework's own runner."""
-    files = {"config": config, "catalog": catalog_of(discovered)}
-    words = ["--manifest-path", str(MANIFEST), "--components-path", str(ROOT / "components.py")]
+def run(command: list[str], folder: Path, **files: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program of the framework's, with the files that it is to read."""
     for name, content in files.items():
         (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
-        words += [f"--{name}", f"{name}.json"]
-    ran = subprocess.run(
-        [str(python.with_name("source-declarative-manifest")), "read", *words],
-        cwd=folder,
-        env=os.environ | UNSAFE,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+        command = [*command, f"--{name}", f"{name}.json"]
+    environment = os.environ | UNSAFE
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
+
+
+def read(python: Path, folder: Path, config: dict[str, Any], discovered: Sync) -> Sync:
+    """Read every stream by the framework's own runner."""
+    runner = [str(python.with_name("source-declarative-manifest")), "read"]
+    runner += ["--manifest-path", str(MANIFEST), "--components-path", str(ROOT / "components.py")]
+    ran = run(runner, folder, config=config, catalog=catalog_of(discovered))
     sync = Sync([json.loads(line) for line in ran.stdout.split("\n") if line])  # a row may hold other ends of lines
     assert (ran.returncode, sync.errors) == (0, {}), ran.stderr
     return sync
@@ -104,21 +104,10 @@ def test_every_stream_is_read_the_same(
 def test_the_builder_tests_a_stream(older: Path, tmp_path: Path, config: dict[str, Any]) -> None:
     stream = {"name": "email_send", "json_schema": {}, "supported_sync_modes": ["full_refresh"]}
     catalog = {"streams": [{"stream": stream, "sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}]}
-    files = {"config": injected(FLAT, config, __command="test_read"), "catalog": catalog, "state": []}
-    words = ["read"]
-    for name, content in files.items():
-        (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
-        words += [f"--{name}", f"{name}.json"]
+    builder = [str(older), "-m", "airbyte_cdk.connector_builder.main", "read"]
+    reading = injected(FLAT, config, __command="test_read")
 
-    ran = subprocess.run(
-        [str(older), "-m", "airbyte_cdk.connector_builder.main", *words],
-        cwd=tmp_path,
-        env=os.environ | UNSAFE,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    ran = run(builder, tmp_path, config=reading, catalog=catalog, state=[])
 
     answer = json.loads(ran.stdout.splitlines()[-1])["record"]["data"]
     assert [status for _, status, _ in pages(answer)] == [200, 200]
