@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox import Sandbox
@@ -14,6 +14,7 @@ from sandbox.faults import Answer, Cut, Fault, Late, Reset
 from sandbox.messages import HTML, Reply, Request
 from unit_tests.conftest import Syncing
 from unit_tests.support.connector import Sync
+from unit_tests.support.drawing import SYNCS
 
 MEMBERS = "/api/lists/getUsers$"
 USER = "/api/export/userEvents$"
@@ -430,13 +431,7 @@ CHILDREN = {
 outcomes = st.lists(st.sampled_from(["good", "passing", *REFUSALS, *TROUBLES]), max_size=6)
 
 
-@settings(
-    max_examples=16,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.generate],  # a failing example is short enough as it is, and shrinking takes minutes
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(SYNCS, max_examples=16)
 @given(stream=st.sampled_from(list(CHILDREN)), outcomes=outcomes)
 def test_whatever_becomes_of_each_item_every_other_is_read_once(
     sandbox: Sandbox, sync: Syncing, stream: str, outcomes: list[str]

@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox import Sandbox
@@ -12,6 +12,7 @@ from sandbox.faults import Answer, Cut, Fault
 from unit_tests.conftest import Syncing
 from unit_tests.support.clock import VirtualClock
 from unit_tests.support.connector import State, Sync
+from unit_tests.support.drawing import SYNCS
 from unit_tests.support.exports import DAY, EXPORT, Engine, delivered, held, over_both_engines, rows_every, windows
 
 
@@ -99,13 +100,7 @@ def test_full_refresh_reads_everything_again(sandbox: Sandbox, sync: Syncing, en
 moments = st.integers(0, 73 * 86_400).map(lambda second: datetime(2026, 1, 1) + timedelta(seconds=second))
 
 
-@settings(
-    max_examples=12,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.generate],  # a failing example is short enough as it is, and shrinking takes minutes
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(SYNCS, max_examples=12)
 @over_both_engines
 @given(
     created=st.lists(moments, max_size=40),
