@@ -318,10 +318,8 @@ class JsonLinesExtractor(RecordExtractor):
                 unparsed.append(line.decode("utf-8", "replace"))
                 is_export = is_export or line.startswith(b"{")
         if unparsed and not is_export:
-            sentence = (
-                f"What came for stream {self.name} is no export: no line of it is JSON. The next sync asks again."
-            )
-            raise failure(sentence, FailureType.system_error)
+            said = f"What came for stream {self.name} is no export: no line of it is JSON. The next sync asks again."
+            raise failure(said, FailureType.system_error)
         if unparsed:
             LOGGER.warning(f"{self.name}: {len(unparsed):,} lines are not JSON, and kept as `unparsed_line`.")
             yield from ({"unparsed_line": line} for line in unparsed)
@@ -376,8 +374,8 @@ def snake_case(name: str) -> str:
 
 
 @dataclass
-class FirstPathExtractor(RecordExtractor):
-    """Reads the rows at the first of `field_paths` that leads somewhere.
+class FieldPathsExtractor(RecordExtractor):
+    """Reads the rows at each of `field_paths`, through arrays too; an empty path is the whole reply.
 
     Of a mapping, each name and value is a record; so is a bare value, as `name_field`. `position_field` numbers rows.
     """
@@ -389,18 +387,19 @@ class FirstPathExtractor(RecordExtractor):
 
     def extract_records(self, response: Response) -> Iterator[Row]:
         body = response.json()
-        found: Any = next((value for path in self.field_paths if (value := _value_at(body, path)) is not None), [])
-        if isinstance(found, dict):
-            found = [{self.name_field: name, self.value_field: value} for name, value in found.items()]
-        for position, item in enumerate(found):
-            row = item if isinstance(item, dict) else {self.name_field: item}
+        for position, row in enumerate(row for path in self.field_paths for row in self._rows(body, path)):
             yield {**row, self.position_field: position} if self.position_field else row
 
-
-def _value_at(body: Any, path: list[str]) -> Any:
-    for name in path:
-        body = body.get(name) if isinstance(body, dict) else None
-    return body
+    def _rows(self, found: Any, path: list[str]) -> Iterator[Row]:
+        if isinstance(found, list):
+            for item in found:
+                yield from [item] if isinstance(item, dict) and not path else self._rows(item, path)
+        elif path:
+            yield from self._rows(found.get(path[0]) if isinstance(found, dict) else None, path[1:])
+        elif isinstance(found, dict):
+            yield from ({self.name_field: name, self.value_field: value} for name, value in found.items())
+        elif found is not None:
+            yield {self.name_field: found}
 
 
 class Window(NamedTuple):
@@ -496,8 +495,7 @@ class PartitionFieldsTransformation(RecordTransformation):
 
     def transform(self, record: Row, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
         record.update((name, value) for name, value in stream_slice.partition.items() if name != "parent_slice")
-        for name, passed_on in self.extra_fields.items():
-            record[name] = stream_slice.extra_fields[passed_on]
+        record |= {name: stream_slice.extra_fields[of] for name, of in self.extra_fields.items()}
 
 
 _CREDENTIAL = re.compile(
@@ -534,7 +532,7 @@ class UniquePartitionRouter(SubstreamPartitionRouter):
     def stream_slices(self) -> Iterable[StreamSlice]:
         seen = {None, ""}
         for partition in super().stream_slices():
-            (value,) = (value for name, value in partition.partition.items() if name != "parent_slice")
+            value = next(iter(partition.partition.values()))
             if value not in seen:
                 seen.add(value)
                 yield partition
@@ -1100,11 +1098,11 @@ class AdaptiveWindowRetriever(SimpleRetriever):
 
 @dataclass
 class SequentialPartitionRetriever(SimpleRetriever):
-    """Reads a stream's items, every combination of what the `parents` list, as one partition; `items_at_once` together.
+    """Reads a stream's items, every combination of what `parents` list, as one partition; `items_at_once` together.
 
-    One bad item costs no other. One that the vendor refuses is left out, with a warning: a group, once its halves were
-    refused; where `other_way` names a field, once it was refused, or empty, with that set, too. One that cannot be had
-    after all retries fails the stream after the others were read. Logs may show `shown_field`; rows are `unique_field`.
+    An item that the vendor refuses is left out, with a warning: a group, once its halves were; where `other_way` names
+    a field, once it was refused, or empty, with that set, too. One that cannot be had fails the stream after the others
+    were read. Logs may show `shown_field`; rows are `unique_field`.
     """
 
     parents: list[PartitionRouter] | None = None

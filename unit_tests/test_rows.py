@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from components import (
     CHUNK_BYTES,
     AdaptiveWindowSize,
-    FirstPathExtractor,
+    FieldPathsExtractor,
     ListMemberExtractor,
     MetricsCsvExtractor,
     RecordKeyTransformation,
@@ -444,7 +444,10 @@ def test_one_hook_serves_two_schemas_in_turn() -> None:
             {"names": {"email": "string", "": "long"}},
             [{"name": "email", "type": "string"}, {"name": "", "type": "long"}],
         ),
-        ({"params": {"names": []}, "names": ["b"]}, []),
+        ({"params": {"names": []}, "names": ["b"]}, [{"name": "b"}]),
+        ({"params": {"names": {"a": "long"}}, "names": ["b", None]}, [{"name": "a", "type": "long"}, {"name": "b"}]),
+        ({"params": [{"names": ["a"]}, {}, {"names": ["b"]}, "c"]}, [{"name": "a"}, {"name": "b"}]),
+        ({"names": 7}, [{"name": 7}]),
         ({"params": {"names": None}, "names": ["b"]}, [{"name": "b"}]),
         ({"params": None, "names": ["b"]}, [{"name": "b"}]),
         ({"params": [], "names": []}, []),
@@ -454,9 +457,17 @@ def test_one_hook_serves_two_schemas_in_turn() -> None:
     ids=repr,
 )
 def test_named_values_are_found_wrapped_or_not_as_texts_or_as_objects(body: Any, records: list[Row]) -> None:
-    hook = FirstPathExtractor(field_paths=[["params", "names"], ["names"]], name_field="name", value_field="type")
+    hook = FieldPathsExtractor(field_paths=[["params", "names"], ["names"]], name_field="name", value_field="type")
 
     assert list(hook.extract_records(reply(body))) == records
+
+
+@pytest.mark.parametrize(
+    ("body", "records"),
+    [(0, [{"size": 0}]), ("12", [{"size": "12"}]), (None, []), ([{"id": 1}], [{"id": 1}])],
+)
+def test_a_whole_reply_is_a_row(body: Any, records: list[Row]) -> None:
+    assert list(FieldPathsExtractor(field_paths=[[]], name_field="size").extract_records(reply(body))) == records
 
 
 @pytest.mark.parametrize(
