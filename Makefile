@@ -105,9 +105,8 @@ schemas: $(READY) ## write the schemas into manifest.yaml, after a change in sch
 builder: $(READY) ## write what to paste into Airbyte's Connector Builder into build/builder: [VENDOR=iterable|courier]
 	@$(BIN)/python -m scripts.builder $(VENDOR)
 
-docs: $(READY) ## write docs/streams.md and docs/erd.md, after a change of the streams
-	@$(BIN)/python -m scripts.streams
-	@$(BIN)/python -m scripts.diagram
+docs: $(READY) ## write docs/streams.md, docs/erd.md and docs/coverage.md, after a change of the streams
+	@$(BIN)/python -m scripts.docs
 
 bench: $(READY) ## measure against other connectors and write benchmarks/RESULTS.md (takes ten minutes)
 	@$(BIN)/python -m benchmarks

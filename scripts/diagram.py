@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from components import snake_case
-from scripts.streams import MANIFEST, ROOT, Json, Link, Stream, resolve, streams_of, type_name
+from scripts.streams import ROOT, Json, Link, Stream, resolve, streams_of, type_name
 
 PAGE: Final = ROOT / "docs" / "erd.md"
 WIDTH: Final = 120  # characters of a line
@@ -95,16 +95,12 @@ class Relation:
     column: str
 
 
-def main() -> None:
-    PAGE.write_text(page(MANIFEST.read_text(encoding="utf-8")), encoding="utf-8")
-
-
 def page(manifest: str) -> str:
     """The whole page, for a manifest's text."""
     streams = list(streams_of(resolve(manifest)))
     parts = [INTRODUCTION]
     for vendor in NAMED:
-        members = [stream for stream in streams if stream.group[0] == vendor]
+        members = [stream for stream in streams if stream.vendor == vendor]
         parts.append(f"## {vendor}\n\n{_diagram(members)}")
         events = list(filter(_is_event, members))
         if events:
@@ -154,7 +150,7 @@ def _target(stream: Stream, column: str) -> str | None:
         return None
     name = snake_case(column)
     name = name.removesuffix("s") if name.endswith("_ids") else name
-    meant = (target for end, target in NAMED[stream.group[0]].items() if f"_{name}".endswith(f"_{end}"))
+    meant = (target for end, target in NAMED[stream.vendor].items() if f"_{name}".endswith(f"_{end}"))
     return next(meant, None)
 
 
@@ -240,7 +236,3 @@ def _event_columns(streams: Sequence[Stream]) -> str:
         + "\n"
         for column, names in having.items()
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -10,8 +10,8 @@ import json
 import re
 from collections.abc import Iterator
 
-from scripts import diagram, schemas, streams
-from scripts.streams import MANIFEST, ROOT, Json
+from scripts import docs, schemas
+from scripts.streams import ENDPOINTS, MANIFEST, ROOT, Json
 
 INSTANT: Json = {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"}
 LISTED: Json = {"createdAt": INSTANT, "updatedAt": INSTANT, "name": {"type": ["null", "string"]}}
@@ -39,8 +39,8 @@ def main() -> None:
         end = [match.end() for match in re.finditer(neighbours, text, re.MULTILINE)][-1]
         (ROOT / path).write_text(text[:end] + lines + text[end:], encoding="utf-8")
     schema.write_text(skeleton(COLUMNS[arguments.kind] | DATA), encoding="utf-8")
-    for generated in (schemas, streams, diagram):
-        generated.main()
+    schemas.main()
+    docs.main()
     print(f"Describe the columns of {arguments.name} in schemas/{schema.name}; then `make schemas docs test`.")
 
 
@@ -58,6 +58,8 @@ def insertions(name: str, kind: str) -> Iterator[tuple[str, str, str]]:
         address = path if vendor == "courier" else f"/api/{endpoint}"
         plain = r'^    Listing\("[^"{]*", "\w+"\),\n'
         yield f"sandbox/{vendor}/listings.py", plain, f'    Listing("{address}", "{name}"),\n'
+        if f"  {address}: " not in ENDPOINTS.read_text(encoding="utf-8"):
+            yield "docs/endpoints.yaml", rf"^{vendor.capitalize()}:\n(  .*\n)+", f"  {address}: {{}}\n"
 
 
 def skeleton(columns: Json) -> str:

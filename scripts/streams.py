@@ -1,11 +1,13 @@
-"""Writes docs/streams.md, the reference of all streams, from the manifest and the schemas in its tail.
+"""The text of docs/streams.md, the reference of all streams, from the manifest, its schemas and docs/endpoints.yaml.
 
 The manifest is resolved by the framework's own code, so that the page shows what the framework will do.
 """
 
 import re
+from collections import ChainMap, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -21,15 +23,19 @@ from airbyte_cdk.utils.yaml_loader import safe_load_yaml
 ROOT = Path(__file__).resolve().parent.parent
 MANIFEST = ROOT / "manifest.yaml"
 PAGE = ROOT / "docs" / "streams.md"
+ENDPOINTS = ROOT / "docs" / "endpoints.yaml"
+SITES = {"Iterable": "https://api.iterable.com/api/docs#", "Courier": "https://www.courier.com/docs/api-reference/"}
 
 Json = dict[str, Any]
 
 INTRODUCTION = """\
-<!-- Written by `make docs` from manifest.yaml and schemas/; edit those, not this page. -->
+<!-- Written by `make docs` from manifest.yaml, schemas/ and docs/endpoints.yaml; edit those, not this page. -->
 # Streams
 
-Streams with a cursor are read incrementally or in full, all others in full. *Calls* is what the connector
-allows itself for the endpoint, over all streams that read it. A column is nullable unless it says otherwise.
+Streams with a cursor are read incrementally or in full, all others in full. An endpoint leads to the vendor's page;
+[coverage](coverage.md) lists those that are not read, too. *A call gives* part of a stream, where it does not give all.
+*Allowed* are so many calls by the vendor, for all streams that read the endpoint; the source [keeps](scale.md) to it.
+A column is nullable unless it says otherwise.
 """
 
 KINDS = {
@@ -39,24 +45,40 @@ KINDS = {
 }
 
 
-def main() -> None:
-    PAGE.write_text(page(MANIFEST.read_text(encoding="utf-8")), encoding="utf-8")
-
-
 def page(manifest: str) -> str:
     """The whole page, for a manifest's text."""
     resolved = resolve(manifest)
     streams = list(streams_of(resolved))
     shared = resolved["schemas"]["event"]["schema"]["properties"]
     parts = [INTRODUCTION]
-    for group in dict.fromkeys(stream.group for stream in streams):
-        members = [stream for stream in streams if stream.group == group]
-        vendor, kind = group
+    for vendor, kind in dict.fromkeys((stream.vendor, stream.kind) for stream in streams):
+        members = [stream for stream in streams if (stream.vendor, stream.kind) == (vendor, kind)]
         parts += [f"## {vendor}: {kind}\n\n{KINDS[kind]}\n\n{_table(members)}"]
         if kind == "exports":
             parts += [f"### Columns of all exports but users\n\n{_columns(shared)}"]
         parts += [_section(stream, shared if kind == "exports" else {}) for stream in members]
     return "\n".join(parts)
+
+
+# -------------------------------------------------------------------------------------------------- endpoints
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What docs/endpoints.yaml says of an endpoint, in whose `path` {} stands for what a call fills in."""
+
+    path: str
+    link: str
+    limit: str = "not stated"
+    gives: str = ""
+    serves: str = ""
+    why: str = ""
+
+
+def endpoints(vendor: str) -> Iterator[Endpoint]:
+    for path, said in safe_load_yaml(ENDPOINTS.read_text(encoding="utf-8"))[vendor].items():
+        link = f"[`{path}`]({SITES[vendor]}{said.pop('page', '')})"
+        yield Endpoint(re.sub(r"\{\w+\}", "{}", path), link, **said)
 
 
 # --------------------------------------------------------------------------------------------------- manifest
@@ -79,27 +101,17 @@ class Link:
 
 @dataclass(frozen=True)
 class Stream:
-    """The facts of a stream that a user asks for; in `endpoints`, URLs, braces name what comes from a parent's row."""
+    """The facts of a stream that a user asks for; in `paths`, {} stands for a value of a parent's row."""
 
     name: str
+    vendor: str
     kind: str
-    endpoints: tuple[str, ...]
+    paths: tuple[str, ...]
     data_type: str
     primary_key: tuple[str, ...]
     cursor: str
-    calls: str
     schema: Json
     links: tuple[Link, ...]
-
-    @property
-    def group(self) -> tuple[str, str]:
-        """The vendor and the kind."""
-        host = urlsplit(self.endpoints[0]).hostname or ""
-        return host.split(".")[-2].capitalize(), self.kind
-
-    @property
-    def paths(self) -> list[str]:
-        return [urlsplit(endpoint).path for endpoint in self.endpoints]
 
     @property
     def columns(self) -> Json:
@@ -112,16 +124,15 @@ def streams_of(resolved: Json) -> Iterator[Stream]:
     names = {definition["name"] for definition in definitions}
     for definition in definitions:
         key = definition["primary_key"]
-        endpoints = tuple(dict.fromkeys(_endpoints(definition["retriever"])))
-        calls = dict.fromkeys(_calls(urlsplit(url).path, resolved["api_budget"]) for url in endpoints)
+        urls = list(map(urlsplit, _endpoints(definition["retriever"])))
         yield Stream(
             name=definition["name"],
+            vendor=urls[0].netloc.split(".")[-2].capitalize(),
             kind=_kind(definition["retriever"]),
-            endpoints=endpoints,
+            paths=tuple(dict.fromkeys(url.path for url in urls)),
             data_type=_data_type(definition["retriever"]["requester"]),
             primary_key=tuple([key] if isinstance(key, str) else key),
             cursor=definition.get("incremental_sync", {}).get("cursor_field", ""),
-            calls=" or ".join(calls),
             schema=definition["schema_loader"]["schema"],
             links=tuple(_links(definition["retriever"], names)),
         )
@@ -157,72 +168,64 @@ def _links(retriever: Json, names: set[str]) -> Iterator[Link]:
 def _endpoints(retriever: Json) -> Iterator[str]:
     """The URL, or each of the URLs, that a stream reads."""
     requester = retriever["requester"]
-    routers = [retriever.get("partition_router", {}), *retriever.get("parents", [])]
-    for partition in [partition for router in routers for partition in _partitions(router)]:
-        url = _evaluated(requester["url"], requester.get("$parameters", {}), partition)
-        yield unquote(str(url))
+    routers = retriever.get("parents") or retriever.get("partition_router", [])
+    for parts in product(*map(_partitions, routers if isinstance(routers, list) else [routers])):
+        yield unquote(_evaluated(requester["url"], requester.get("$parameters", {}), dict(ChainMap(*parts))))
 
 
 def _partitions(router: Json) -> list[dict[str, str]]:
-    """Return stand-ins for the parts of a URL that come from a router; the name of a row's field for its value."""
+    """Return stand-ins for the parts of a URL that come from a router."""
     if router.get("type") == "ListPartitionRouter":
         return [{router["cursor_field"]: value} for value in router["values"]]
-    links = {link["partition_field"]: link["parent_key"] for link in _parents(router)}
-    # `path_part` says nothing; other names of parts are meant for readers.
-    return [{field: f"{{{key if field == 'path_part' else field}}}" for field, key in links.items()}]
+    return [{link["partition_field"]: unquote(_evaluated(_value(link))) for link in _parents(router)}]
+
+
+def _value(link: Json) -> str:
+    """The template that makes what a link hands down, where the parent's row does not simply have it."""
+    steps = link["stream"].get("transformations", [])
+    made = {tuple(field["path"]): field["value"] for step in steps for field in step.get("fields", [])}
+    return str(made.get((link["parent_key"],), "{}"))
 
 
 def _data_type(requester: Json) -> str:
     template = requester.get("request_parameters", {}).get("dataTypeName")
-    return str(_evaluated(template, requester.get("$parameters", {}), {})) if template else ""
+    return _evaluated(template, requester.get("$parameters", {})) if template else ""
 
 
-def _evaluated(template: Any, parameters: Json, partition: dict[str, str]) -> Any:
-    """Evaluate a template for a configuration that leaves everything at its default."""
-    asked_for = StreamSlice(partition=partition, cursor_slice={})
+def _evaluated(template: Any, parameters: Json | None = None, partition: dict[str, str] | None = None) -> str:
+    """Evaluate a template for a configuration that leaves everything at its default, and a row full of {}."""
+    asked_for = StreamSlice(partition=partition or {}, cursor_slice={})
     config: Json = {"courier": {}}
-    return JinjaInterpolation().eval(str(template), config, parameters=parameters, stream_slice=asked_for)
-
-
-def _calls(path: str, budget: Json) -> str:
-    """The rate of the first policy that matches, as `4 in 61 s`."""
-    for policy in budget["policies"]:
-        patterns = [matcher["url_path_pattern"] for matcher in policy["matchers"]]
-        if not patterns or any(re.search(pattern, path) for pattern in patterns):
-            return " and ".join(map(_rate, policy["rates"]))
-    return "unlimited"
-
-
-def _rate(rate: Json) -> str:
-    return f"{_evaluated(rate['limit'], {}, {})} in {_seconds(rate['interval'])}"
-
-
-def _seconds(duration: str) -> str:
-    """An ISO 8601 duration of one part, as `61 s`."""
-    match = re.fullmatch(r"PT([\d.]+)([SMH])", duration)
-    return f"{match[1]} {match[2].lower()}" if match else duration
+    variables: Json = {"parameters": parameters or {}, "stream_slice": asked_for, "record": defaultdict(lambda: "{}")}
+    return str(JinjaInterpolation().eval(str(template), config, **variables))
 
 
 # --------------------------------------------------------------------------------------------------- markdown
 
 
 def _table(streams: list[Stream]) -> str:
-    lines = ["| Stream | Endpoint | Primary key | Cursor | Calls | Columns |", "|---|---|---|---|---|---:|"]
+    known = list(endpoints(streams[0].vendor))
+    head = ["Stream", "Endpoint", "A call gives", "Primary key", "Cursor", "Allowed", "Columns"]
+    rows = []
     for stream in streams:
+        read = [endpoint for endpoint in known if endpoint.path in stream.paths]
+        links = "<br>".join(endpoint.link for endpoint in read)
         cells = [
             f"[{stream.name}](#{stream.name})",
-            "<br>".join(f"`{path}`" for path in stream.paths) + _with_data_type(stream),
+            f"{links} `{stream.data_type}`" if stream.data_type else links,
+            " or ".join(dict.fromkeys(endpoint.gives for endpoint in read)),
             _codes(stream.primary_key),
             _codes([stream.cursor] if stream.cursor else []),
-            stream.calls,
+            " or ".join(dict.fromkeys(endpoint.limit for endpoint in read)),
             str(len(stream.columns)),
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        rows.append(cells)
+    return table(head, rows)
 
 
-def _with_data_type(stream: Stream) -> str:
-    return f" `{stream.data_type}`" if stream.data_type else ""
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown."""
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in [head, ["---"] * len(head), *rows])
 
 
 def _codes(names: tuple[str, ...] | list[str]) -> str:
@@ -259,7 +262,3 @@ def type_name(schema: Json) -> str:
 def _members(schema: Json) -> str:
     properties = schema.get("properties") or schema.get("items", {}).get("properties")
     return f". Holds {_codes(tuple(properties))}" if properties else ""
-
-
-if __name__ == "__main__":
-    main()

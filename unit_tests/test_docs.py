@@ -15,7 +15,7 @@ import pytest
 from airbyte_cdk import AirbyteTracedException
 
 from components import AdaptiveWindowSize
-from scripts import diagram, streams
+from scripts import diagram, docs, streams
 from scripts.diagram import Relation
 from scripts.streams import ROOT
 from source_messaging import create_source
@@ -54,23 +54,29 @@ def codes(cell: str) -> list[str]:
 
 # --------------------------------------------------------------------------------------------- computed pages
 
-WRITERS = [streams, diagram]
-names_of_writers = pytest.mark.parametrize("writer", WRITERS, ids=lambda writer: writer.PAGE.name)
 
-
-@names_of_writers
+@pytest.mark.parametrize("writer", docs.WRITERS, ids=lambda writer: writer.PAGE.name)
 def test_a_computed_page_says_what_the_manifest_does(writer: ModuleType) -> None:
     assert writer.PAGE.read_text(encoding="utf-8") == writer.page(MANIFEST)
 
 
-@names_of_writers
-def test_an_outdated_page_is_written_anew(writer: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = writer.PAGE.read_text(encoding="utf-8")
-    monkeypatch.setattr(writer, "PAGE", tmp_path / "page.md")
+def test_outdated_pages_are_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = {writer.PAGE.name: writer.PAGE.read_text(encoding="utf-8") for writer in docs.WRITERS}
+    for writer in docs.WRITERS:
+        monkeypatch.setattr(writer, "PAGE", tmp_path / writer.PAGE.name)
 
-    writer.main()
+    docs.main()
 
-    assert writer.PAGE.read_text(encoding="utf-8") == wanted
+    assert {page.name: page.read_text(encoding="utf-8") for page in tmp_path.iterdir()} == wanted
+
+
+def test_an_endpoint_brings_rows_or_serves_a_stream_or_has_a_reason_why_not() -> None:
+    read = {(stream.vendor, path) for stream in STREAMS.values() for path in stream.paths}
+    listed = [(vendor, endpoint) for vendor in streams.SITES for endpoint in streams.endpoints(vendor)]
+    said = [((vendor, each.path) in read, each.serves != "", each.why != "") for vendor, each in listed]
+
+    assert [each.link for (_, each), reasons in zip(listed, said, strict=True) if not any(reasons)] == []
+    assert read - {(vendor, each.path) for vendor, each in listed} == set()
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -88,7 +94,7 @@ def test_the_reference_lists_every_column_of_every_stream(name: str) -> None:
 RELATIONS = [
     relation
     for vendor in diagram.NAMED
-    for relation in diagram.relations([stream for stream in STREAMS.values() if stream.group[0] == vendor])
+    for relation in diagram.relations([stream for stream in STREAMS.values() if stream.vendor == vendor])
 ]
 DIAGRAMS = re.findall(r"^```mermaid\n(.*?)^```$", page("erd.md"), re.MULTILINE | re.DOTALL)
 # What Mermaid takes for a line of an entity-relationship diagram, as far as it is used here.
@@ -281,14 +287,6 @@ def test_the_setup_guide_counts_the_exports_of_a_first_sync_as_the_source_makes_
 
     assert [[int(cell.split()[0]) for cell in row] for row in table] == [
         first_sync(int(row[0].split()[0]), exports=50) for row in table
-    ]
-
-
-def test_the_page_on_scale_says_how_often_the_source_calls() -> None:
-    said = [taken for *_, taken in rows(page("scale.md"), "What decides how long a sync takes")]
-
-    assert said == [
-        STREAMS[name].calls for name in ("email_send", "list_users", "campaigns_metrics", "user_fields", "lists")
     ]
 
 

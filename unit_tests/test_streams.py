@@ -39,8 +39,8 @@ NOON = int(NOW.timestamp() * 1000)
 STREAMS = {
     stream.name: stream for stream in table.streams_of(table.resolve(table.MANIFEST.read_text(encoding="utf-8")))
 }
-ITERABLE = {name: stream for name, stream in STREAMS.items() if stream.group[0] == "Iterable"}
-COURIER = {name: stream for name, stream in STREAMS.items() if stream.group[0] == "Courier"}
+ITERABLE = {name: stream for name, stream in STREAMS.items() if stream.vendor == "Iterable"}
+COURIER = {name: stream for name, stream in STREAMS.items() if stream.vendor == "Courier"}
 EXPORTS = {name: stream for name, stream in STREAMS.items() if stream.kind == "exports"}
 
 
