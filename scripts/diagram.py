@@ -126,7 +126,7 @@ def _relations(stream: Stream, by_name: Mapping[str, Stream]) -> Iterator[Relati
         parent = by_name[link.parent]
         if link.parent not in referring.values():
             yield _inherited(stream, link, parent)
-        if stream.primary_key == parent.primary_key:  # the same row, told at more length
+        if _tells_of_the_same(stream, link, parent):
             repeated |= references(parent).keys()
     for column, target in referring.items():
         if column not in repeated:
@@ -154,13 +154,22 @@ def _target(stream: Stream, column: str) -> str | None:
     return next(meant, None)
 
 
+def _tells_of_the_same(child: Stream, link: Link, parent: Stream) -> bool:
+    """Return True if a row of the child is the parent's row, told at more length."""
+    return parent.primary_key == (link.key,) and child.primary_key == (_column(child, link),)
+
+
+def _column(child: Stream, link: Link) -> str:
+    return link.field if link.field in child.columns else link.key
+
+
 def _inherited(child: Stream, link: Link, parent: Stream) -> Relation:
     """Return the relation of a link of the manifest that no column's name tells."""
-    if child.primary_key == parent.primary_key:
-        return Relation(parent.name, SAME, child.name, link.key)
+    column = _column(child, link)
+    if _tells_of_the_same(child, link, parent):
+        return Relation(parent.name, SAME, child.name, column)
     if child.primary_key == (link.field,):  # the parent's rows name the child's, each of which is asked for once
         return Relation(child.name, PERHAPS, parent.name, link.key)
-    column = link.field if link.field in child.columns else link.key
     return Relation(parent.name, ONE if parent.primary_key == (link.key,) else MANY, child.name, column)
 
 

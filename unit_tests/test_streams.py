@@ -200,7 +200,17 @@ EXPECTED: dict[str, Callable[[IterableProject], list[Row]]] = {
         *({"hash": value, "identifier_type": "email"} for value in project.held("forgotten")),
         *({"hash": value, "identifier_type": "userId"} for value in project.held("forgotten_user_ids")),
     ],
+    "catalog_fields": lambda project: [
+        {"catalogName": name, "name": field, "type": kind}
+        for name, items in project.catalogs.items()
+        for field, kind in {"name": "string", "stock": None, "id": "string", "color.name": "string"}.items()
+        if items
+    ],
     "list_users": lambda project: [*members(project)],
+    "list_sizes": lambda project: [
+        {"listId": row["id"], "size": len(project.list_members[row["id"]])} for row in project.lists
+    ],
+    "child_campaigns": lambda project: [row for row in project.campaigns if row.get("recurringCampaignId")],
 }
 
 

@@ -29,6 +29,7 @@ ROUTES: tuple[Route[IterableProject], ...] = (
     Route("/api/export/{jobId}/files", jobs.files, budget=SINGLE, personal=True),
     Route("/api/export/{jobId}", jobs.cancel, "DELETE", SINGLE, personal=True),
     Route("/api/lists/getUsers", listings.list_users, budget=LIST_USERS, personal=True),
+    Route("/api/lists/{listId}/size", listings.list_size, budget=LIST_USERS),
     Route("/api/campaigns/metrics", metrics.campaign_metrics, budget=METRICS),
     Route("/api/experiments/metrics", metrics.experiment_metrics),
     Route("/api/metadata/{table}/{key}", listings.table_item),

@@ -17,7 +17,7 @@ from sandbox.iterable import parameters
 from sandbox.iterable.errors import bad_params, envelope, not_found
 from sandbox.iterable.events import Row
 from sandbox.iterable.project import IterableProject, Member
-from sandbox.messages import Reply, Request, json_reply, lines_reply
+from sandbox.messages import Reply, Request, json_reply, lines_reply, text_reply
 
 PLENTY = Budget(calls=100, seconds=1)
 RARE = Budget(calls=3, seconds=1)
@@ -50,6 +50,9 @@ def by_number(default: int, highest: int) -> Page:
         return rows[(number - 1) * size : number * size], links
 
     return page
+
+
+BY_THOUSANDS = by_number(20, 1000)
 
 
 def _url(request: Request, number: int, size: int) -> str:
@@ -139,11 +142,40 @@ def table_item(project: IterableProject, request: Request) -> Reply:
     raise not_found(f"No value found for key {wanted} in table {name}")
 
 
+def _campaigns(project: IterableProject, request: Request) -> list[Row]:
+    """Campaigns in the states asked for, else all."""
+    states = request.query.get("campaignState")
+    return [row for row in project.campaigns if not states or row["campaignState"] in states]
+
+
+def _children(project: IterableProject, request: Request) -> list[Row]:
+    parent = next((row for row in project.campaigns if str(row["id"]) == request.parts["id"]), {})
+    if parent.get("campaignState") != "Recurring":
+        raise bad_params("Campaign is not recurring")
+    return [row for row in project.campaigns if row.get("recurringCampaignId") == parent["id"]]
+
+
 def _catalog(project: IterableProject, request: Request) -> list[Row]:
     name = request.parts["catalog"]
     if name not in project.catalogs:
         raise not_found(f"No catalog found with name {name}")
     return [{"catalogName": name, **item} for item in project.catalogs[name]]
+
+
+def _fields(project: IterableProject, request: Request) -> dict[str, str | None]:
+    """The fields of a catalog's items, without a type where they hold an object."""
+    values = {name: value for item in _catalog(project, request) for name, value in item["value"].items()}
+    return {name: None if isinstance(value, dict) else "string" for name, value in values.items()}
+
+
+def _by_definition(request: Request, types: dict[str, str | None]) -> tuple[Any, Row]:
+    defined = {name: kind for name, kind in types.items() if kind}
+    return defined, {"undefinedFields": [*types.keys() - defined.keys()]}
+
+
+def list_size(project: IterableProject, request: Request) -> Reply:
+    """`/api/lists/{listId}/size`: nothing but a number."""
+    return text_reply(str(len(_members(project, request.parts["listId"]))))
 
 
 def list_users(project: IterableProject, request: Request) -> Reply:
@@ -167,8 +199,9 @@ LISTINGS = (
     Listing("/api/messageTypes", "message_types"),
     Listing("/api/snippets", "snippets"),
     Listing("/api/webhooks", "webhooks"),
-    Listing("/api/campaigns", "campaigns", page=by_number(20, 1000)),
-    Listing("/api/templates", "templates", page=by_number(20, 1000), rows=_templates),
+    Listing("/api/campaigns", "campaigns", page=BY_THOUSANDS, rows=_campaigns),
+    Listing("/api/campaigns/recurring/{id}/childCampaigns", "campaigns", "campaigns", BY_THOUSANDS, rows=_children),
+    Listing("/api/templates", "templates", page=BY_THOUSANDS, rows=_templates),
     Listing("/api/journeys", "journeys", page=by_number(10, 50), rows=_journeys),
     Listing("/api/experiments", "experiments", page=by_offset),
     Listing("/api/metadata", "metadata", "results", rows=_names("metadata")),
@@ -177,6 +210,7 @@ LISTINGS = (
     Listing(
         "/api/catalogs/{catalog}/items", "catalogs", "catalogItemsWithProperties", by_number(10, 1000), True, _catalog
     ),
+    Listing("/api/catalogs/{catalog}/fieldMappings", "catalogs", "definedMappings", _by_definition, True, _fields),
     Listing("/api/users/getFields", "user_fields", "fields", budget=RARE),
     Listing("/api/users/forgotten", "forgotten", "hashedEmails", budget=RARE, personal=True),
     Listing("/api/users/forgottenUserIds", "forgotten_user_ids", "hashedUserIds", budget=RARE, personal=True),
