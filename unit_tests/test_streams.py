@@ -6,11 +6,18 @@ holds can be compared with all that came out.
 
 import csv
 import io
+import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
+from urllib.parse import urlsplit
 
 import pytest
+import requests
+from airbyte_cdk import HttpRequester
 
 from components import snake_case
 from sandbox import Sandbox, serve
@@ -46,11 +53,13 @@ EXPORTS = {name: stream for name, stream in STREAMS.items() if stream.kind == "e
 
 @dataclass
 class Whole:
-    """A sync of every stream, and the project and the workspace it read."""
+    """A sync of every stream, the project and the workspace it read, and the paths called, altogether and by stream."""
 
     project: IterableProject
     workspace: CourierWorkspace
     sync: Sync
+    called: set[str]
+    asked: dict[str, set[str]]
     records: dict[str, list[dict[str, Any]]]
 
 
@@ -68,9 +77,27 @@ def whole(discovered: Sync, tmp_path_factory: pytest.TempPathFactory) -> Whole:
                 "courier": {"api_key": sandbox.courier.api_key, "api_url": address},
                 "budget_share": 100,
             }
-            sync = run(tmp_path_factory.mktemp("whole"), "read", config, catalog_of(discovered))
+            with asking() as asked:
+                sync = run(tmp_path_factory.mktemp("whole"), "read", config, catalog_of(discovered))
     assert sync.crash is None
-    return Whole(sandbox.iterable, sandbox.courier, sync, sync.records)
+    called = {call.path for call in sandbox.calls}
+    return Whole(sandbox.iterable, sandbox.courier, sync, called, asked, sync.records)
+
+
+@contextmanager
+def asking() -> Iterator[dict[str, set[str]]]:
+    """The paths that are asked for, by the stream whose rows they bring: a parent asks under its own name."""
+    asked: dict[str, set[str]] = defaultdict(set)
+    send = HttpRequester.send_request
+
+    def recorded(requester: HttpRequester, **options: Any) -> requests.Response | None:
+        response = send(requester, **options)
+        if response is not None and response.request.method == "GET":
+            asked[requester.name].add(urlsplit(response.request.url or "").path)
+        return response
+
+    with mock.patch.object(HttpRequester, "send_request", recorded):
+        yield asked
 
 
 def quieten(sandbox: Sandbox) -> None:
@@ -116,6 +143,40 @@ def test_the_last_state_is_one_to_go_on_from(whole: Whole, stream: str) -> None:
     assert whole.sync.states[stream][-1] == (
         {cursor: FIVE_MINUTES_AGO} if cursor else {"__ab_no_cursor_state_message": True}
     )
+
+
+# ----------------------------------------------------------------------------------------------- endpoints
+
+ENDPOINTS = {vendor: list(table.endpoints(vendor)) for vendor in table.SITES}
+
+
+def endpoints_of(vendor: str, asked: set[str]) -> set[str]:
+    """The documented endpoints that paths belong to; one with fewer parts to fill in comes first."""
+    known = sorted((endpoint.path for endpoint in ENDPOINTS[vendor]), key=lambda path: path.count("{"))
+    patterns = {path: re.escape(path).replace(r"\{\}", "[^/]+") for path in known}
+    return {next((path for path in known if re.fullmatch(patterns[path], each)), each) for each in asked}
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_stream_calls_the_endpoints_that_the_reference_says(whole: Whole, stream: str) -> None:
+    assert endpoints_of(STREAMS[stream].vendor, whole.asked[stream]) == set(STREAMS[stream].paths)
+
+
+def test_every_call_is_made_for_a_stream(whole: Whole) -> None:
+    assert whole.called == set().union(*whole.asked.values())
+
+
+def test_what_is_called_besides_serves_streams_as_the_reference_says(
+    whole: Whole, seeded: Sandbox, sync: Syncing
+) -> None:
+    with asking() as asked:
+        sync("email_send", config={"export_method": "jobs"})
+    called = whole.called.union(*asked.values())
+
+    for vendor in table.SITES:
+        of_vendor = {path for path in called if path.startswith("/api/") == (vendor == "Iterable")}
+        besides = endpoints_of(vendor, of_vendor) - {path for stream in STREAMS.values() for path in stream.paths}
+        assert besides == {endpoint.path for endpoint in ENDPOINTS[vendor] if endpoint.serves}
 
 
 # ------------------------------------------------------------------------------------------------- exports
