@@ -5,6 +5,7 @@ Each section uses only what stands above it. A field `name` is the stream's: eve
 
 import csv
 import functools
+import gc
 import io
 import itertools
 import json
@@ -57,6 +58,9 @@ from requests import Response
 LOGGER = logging.getLogger("airbyte")
 Json = Mapping[str, Any]
 Row = dict[str, Any]
+
+# Rows are freed as they go; to look for garbage among them takes a third of the time.
+gc.set_threshold(200_000)
 
 
 def failure(sentence: str, kind: FailureType = FailureType.transient_error) -> AirbyteTracedException:
@@ -136,7 +140,7 @@ def parse_line(line: bytes) -> Row | None:
 
 
 def lines_of(response: Response) -> Iterator[bytes]:
-    """Read the lines of a body that are not blank, without blanks around them."""
+    """Read the lines of a body that are not blank, stripped."""
     rest = b""
     for chunk in response.iter_content(CHUNK_BYTES):
         *lines, rest = (rest + chunk).split(b"\n")
@@ -190,12 +194,12 @@ class SchemaColumnsNormalization(TypeTransformer):
 
     overflow: str = "data"
     _schema: Json = field(init=False, repr=False, default_factory=dict)
-    _columns: dict[str, Column] = field(init=False, repr=False, default_factory=dict)
 
     def transform(self, record: Row, schema: Json) -> None:
         if schema is not self._schema:
             properties = {name: of for name, of in schema["properties"].items() if name != self.overflow}
             self._columns = {name: column_of(of) for name, of in properties.items()}
+            self._as_is = {name: as_is for name, (as_is, _) in self._columns.items()}
             self._objects = {name for name, of in properties.items() if "object" in of["type"]}
             self._heads = {name.partition(".")[0] for name in properties if "." in name}
             self._schema = schema
@@ -214,13 +218,14 @@ class SchemaColumnsNormalization(TypeTransformer):
                 record[self.overflow] = misfits
 
     def _take_misfits(self, record: Row) -> Row:
-        """Convert the values of a record to their columns; take out and return those that have none or do not fit."""
+        """Fit the values of a record to their columns; take out and return those that have none or do not fit."""
         misfits: Row = {}
-        for name, value in list(record.items()):
+        takes = self._as_is.get
+        for name, value in [(name, value) for name, value in record.items() if type(value) is not takes(name)]:
             column = self._columns.get(name)
             if column is None:
                 misfits[name] = record.pop(name)
-            elif value is not None and type(value) is not column.as_is:
+            elif value is not None:
                 record[name], fits = column.fit(value)
                 if not fits:
                     misfits[name] = value
@@ -244,8 +249,12 @@ def column_of(schema: Json) -> Column:
 
 
 def _fit_object(columns: Mapping[str, Column], value: Row) -> Fitted:
-    fitted = {name: columns[name].fit(item) if name in columns else (item, True) for name, item in value.items()}
-    return {name: item for name, (item, _) in fitted.items()}, all(fits for _, fits in fitted.values())
+    fitted, whole = {**value}, True
+    for name, item in value.items():
+        if name in columns and type(item) is not columns[name].as_is:
+            fitted[name], fits = columns[name].fit(item)
+            whole = whole and fits
+    return fitted, whole
 
 
 def _fit_array(items: Column, value: list[Any]) -> Fitted:
@@ -303,7 +312,7 @@ def number_in(text: str) -> Any:
 
 @dataclass
 class JsonLinesExtractor(RecordExtractor):
-    """Reads one JSON object a line; a line that is none becomes a row that holds its text as `unparsed_line`."""
+    """Reads one JSON object a line; of a line that is none, its text as `unparsed_line`."""
 
     name: str
 
@@ -332,13 +341,15 @@ class ListMemberExtractor(RecordExtractor):
     What has an at sign and is no plain address, as `auth0|ana@example.com`, is an `identifier` only.
     """
 
+    ADDRESS = re.compile(r"[^@|]+@[^@]+\.[^@.]+")
+
     def extract_records(self, response: Response) -> Iterator[Row]:
         for line in lines_of(response):
             identifier = line.decode("utf-8", "replace")
             row = {"identifier": identifier}
             if "@" not in identifier:
                 row["userId"] = identifier
-            elif re.fullmatch(r"[^@|]+@[^@]+\.[^@.]+", identifier):
+            elif self.ADDRESS.fullmatch(identifier):
                 row["email"] = identifier
             yield row
 
@@ -422,7 +433,7 @@ class Window(NamedTuple):
 
 @dataclass
 class WindowBoundaryFilter(RecordFilter):
-    """Leaves the rows of a window's end second to the next window, which starts with it: all the de-duplication needed.
+    """Leaves the rows of a window's end second to the next window, which starts with it.
 
     Rows dated elsewhere are kept: should the vendor select by another date, no other window brings them.
     """
@@ -451,7 +462,7 @@ class WindowBoundaryFilter(RecordFilter):
 
 @dataclass
 class RecordKeyTransformation(RecordTransformation):
-    """Adds a key that is the same whenever a row is read: the first of `id_fields` there is, else a hash of the row.
+    """Adds a key, the same whenever a row is read: the first of `id_fields` there is, else a hash of the row.
 
     An event of a type in `keyed_by_sender` is what its sender last said under its `id`.
     """
@@ -462,7 +473,7 @@ class RecordKeyTransformation(RecordTransformation):
     keyed_by_sender: list[str] = field(default_factory=list)
 
     def transform(self, record: Row, *_: Any, **__: Any) -> None:
-        key = next((str(record[name]) for name in self.id_fields if record.get(name)), None)
+        key = next(filter(None, map(record.get, self.id_fields)), None)
         if key is None:
             keyed: Row = record
             if record.get("id") and record.get("_type", self.name) in self.keyed_by_sender:
@@ -470,20 +481,19 @@ class RecordKeyTransformation(RecordTransformation):
             key = stable_hash(self.name, keyed)
         if self.key_field in record:
             record[f"row.{self.key_field}"] = record[self.key_field]
-        record[self.key_field] = key
+        record[self.key_field] = str(key)
 
 
 def stable_hash(kind: str, row: Row) -> str:
     """Return 128 bits in hexadecimal over `kind` and what Iterable does not rewrite of a row."""
-    stable = {
-        name: value
-        for name, value in row.items()
-        if name not in ("itblInternal", "eventUpdatedAt") and not name.startswith("itblInternal.")
-    }
+    names = " ".join(row)
+    if "itblInternal" in names or "eventUpdatedAt" in names:
+        kept = (name for name in row if name != "eventUpdatedAt" and name.partition(".")[0] != "itblInternal")
+        row = {name: row[name] for name in kept}
     try:
-        text = orjson.dumps(stable, option=orjson.OPT_SORT_KEYS)
+        text = orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # such as an integer beyond 64 bits
-        text = json.dumps(stable, sort_keys=True).encode()
+        text = json.dumps(row, sort_keys=True).encode()
     return blake2b(kind.encode() + b"\n" + text, digest_size=16).hexdigest()
 
 
@@ -494,7 +504,7 @@ class PartitionFieldsTransformation(RecordTransformation):
     extra_fields: Mapping[str, str] = field(default_factory=dict)
 
     def transform(self, record: Row, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
-        record.update((name, value) for name, value in stream_slice.partition.items() if name != "parent_slice")
+        record |= {name: value for name, value in stream_slice.partition.items() if name != "parent_slice"}
         record |= {name: stream_slice.extra_fields[of] for name, of in self.extra_fields.items()}
 
 
@@ -833,6 +843,7 @@ def heartbeat(title: str) -> Iterator[None]:
 
 
 SECOND = timedelta(seconds=1)
+GOES_ON = "What came before is saved; the next sync goes on there."
 
 
 class AdaptiveWindowSize:
@@ -876,7 +887,7 @@ class WindowCopy:
     """The rows of a window in a private temporary file: `lines`, come in `seconds`."""
 
     def __init__(self) -> None:
-        # Without a name on the disk, so that a crash leaves nothing behind.
+        # It has no name on the disk: a crash leaves nothing behind.
         self.file = tempfile.SpooledTemporaryFile(max_size=8 << 20)  # noqa: SIM115 — the retriever closes it
         self.lines, self.seconds = 0, 0.0
 
@@ -938,7 +949,7 @@ _JOBS_AT_ONCE = threading.BoundedSemaphore(4)
 
 @dataclass
 class ExportJobs:
-    """Brings a window by an asynchronous export job: no limit of four a minute, no long reply that may break off.
+    """Brings a window by an export job: no limit of four a minute, no long reply that may break off.
 
     An unknown state is taken for running. Addresses of files are signed: they get no key, expire, and are never logged.
     """
@@ -1022,8 +1033,7 @@ class ExportJobs:
             return type(error).__name__
 
     def _failure(self, problem: str) -> AirbyteTracedException:
-        saved = "What came before is saved; the next sync goes on there."
-        return failure(f"The export of stream {self.stream} {problem}. {saved}")
+        return failure(f"The export of stream {self.stream} {problem}. {GOES_ON}")
 
 
 # ---- retrievers
@@ -1033,9 +1043,7 @@ class ExportJobs:
 class AdaptiveWindowRetriever(SimpleRetriever):
     """Reads an export slice as windows whose length follows how the last one went.
 
-    A window is all or nothing: it is copied to a private temporary file as fast as it comes, and only a complete one is
-    emitted. The state moves to its end once its rows are out, if there are any.
-    Source: https://api.iterable.com/api/docs (export), read 2026-11-22.
+    A window is all or nothing: only one that came whole is emitted. The state moves to its end once its rows are out.
     """
 
     cursor: ConcurrentCursor | None = None
@@ -1091,8 +1099,8 @@ class AdaptiveWindowRetriever(SimpleRetriever):
     def _stuck(self, window: Window, broken: TransferBroken) -> AirbyteTracedException:
         return failure(
             f"Stream {self.name} could not be read beyond {window.start.isoformat()}: even a window of one second "
-            f"broke off ({broken}). What came before is saved; the next sync goes on there. If that second holds more "
-            "rows than a reply delivers, `export_method: jobs` can read it."
+            f"broke off ({broken}). {GOES_ON} If that second holds more rows than a reply delivers, "
+            "`export_method: jobs` can read it."
         )
 
 
@@ -1124,7 +1132,7 @@ class SequentialPartitionRetriever(SimpleRetriever):
         with heartbeat(f"{self.name}: still reading"):
             read = functools.partial(self._read, records_schema, span, refused, failed)
             for record in self._side_by_side(read):
-                key = record.get(self.unique_field)
+                key = record.data.get(self.unique_field)
                 if key is None or key not in seen:
                     seen.add(key)
                     yield record

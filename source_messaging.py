@@ -9,7 +9,6 @@ It differs from the framework's own runner in this:
 """
 
 import argparse
-import gc
 import json
 import logging
 import os
@@ -46,9 +45,6 @@ from connector_process import config_error, read_json, run_to_the_end
 from specification import config_problems
 
 HERE: Final = Path(__file__).resolve().parent
-# Objects made and not freed after which Python looks for garbage. Rows are freed as they go; looking for it among the
-# thousands that are under way would take an eighth of all the time.
-GARBAGE_AFTER: Final = 200_000
 Json = dict[str, Any]
 
 # The manifest names the components as they are called in Airbyte's image.
@@ -211,7 +207,6 @@ def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
 def main() -> None:
     """The console script."""
     arguments = parse_arguments(sys.argv[1:])
-    gc.set_threshold(GARBAGE_AFTER)
     # More workers than connections that are kept open is no fault: those beyond them open their own.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     # The framework keeps copies of replies in a folder that it names there; no other folder is removed.

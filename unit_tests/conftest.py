@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import gc
 import os
 import signal
 import subprocess
@@ -21,7 +20,7 @@ from pyrate_limiter.abstracts import BucketFactory
 
 import source_messaging as runner
 from sandbox import Sandbox, serve
-from source_messaging import GARBAGE_AFTER, load_manifest
+from source_messaging import load_manifest
 from unit_tests.support.clock import INSTANT, VirtualClock
 from unit_tests.support.connector import State, Sync, catalog_of, run
 from unit_tests.support.exports import Engine
@@ -30,9 +29,8 @@ NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 Syncing = Callable[..., Sync]
 Command = Callable[..., Sync]
 
-# As the command has it. Besides, Hypothesis runs code of its own in each search for garbage, and up to Python 3.11.7
-# that fails a thread that evaluates a template meanwhile: https://github.com/python/cpython/issues/106905.
-gc.set_threshold(GARBAGE_AFTER)
+# Hypothesis runs code of its own in each search for garbage, and up to Python 3.11.7 that fails a thread that evaluates
+# a template meanwhile (https://github.com/python/cpython/issues/106905). The source, once imported, makes them rare.
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

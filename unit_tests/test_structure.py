@@ -1,8 +1,11 @@
 """components.py is read from top to bottom: its sections use what stands above them, and nothing outlives a sync."""
 
 import ast
+import gc
 import re
+import sys
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 
@@ -103,6 +106,18 @@ def test_a_section_uses_only_what_stands_above_it() -> None:
 
 def test_one_semaphore_is_all_that_outlives_a_sync() -> None:
     assert state(TEXT) == ["_JOBS_AT_ONCE"]
+
+
+def test_whatever_loads_it_searches_for_garbage_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("components_of_a_home")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    before = gc.get_threshold()
+    gc.set_threshold(700)
+    try:
+        exec(TEXT, module.__dict__)
+        assert gc.get_threshold()[0] == 200_000
+    finally:
+        gc.set_threshold(*before)
 
 
 def test_no_signal_is_handled_and_no_reply_is_unmasked() -> None:
