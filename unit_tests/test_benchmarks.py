@@ -77,6 +77,14 @@ def test_a_program_that_prints_another_number_of_rows_fails_the_benchmark() -> N
 
 
 @pytest.mark.slow
+def test_programs_keep_their_compiled_modules_as_they_do_for_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    line = f"'' if __import__('os').getenv('PYTHONDONTWRITEBYTECODE') else '{RECORD.decode()}'"
+
+    assert cost_of(printing(line, rows=1)).rows == 1
+
+
+@pytest.mark.slow
 def test_a_program_that_fails_is_quoted_without_its_rows() -> None:
     program = Program("failing", ["sh", "-c", f"echo '{RECORD.decode()}'; echo what went wrong >&2; exit 3"], 0)
 
