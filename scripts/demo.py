@@ -65,17 +65,12 @@ def first_day(path: Path) -> str:
 @contextmanager
 def sandbox(anchor: str, log: Path, *options: str) -> Iterator[str]:
     """Yields the sandbox's URL; its process ends with the block, what it prints goes to a file."""
-    command = [sys.executable, "-u", "-m", "sandbox", "--anchor", anchor, "--no-budgets", *options]
+    words = [sys.executable, "-u", "-m", "sandbox", "--anchor", anchor, "--no-budgets", *options]
     try:
-        with log.open("wb") as errors:
+        with log.open("wb") as told:
             # A session of its own: Ctrl-C must not take the sandbox from a source that is still being ended.
             process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                start_new_session=True,
+                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=told, text=True, start_new_session=True
             )
     except OSError as error:
         raise SyncError(f"{error.filename} cannot be used: {error.strerror}.") from error
@@ -84,10 +79,8 @@ def sandbox(anchor: str, log: Path, *options: str) -> Iterator[str]:
             said = process.stdout.readline() if process.stdout else ""
             listening = LISTENING.search(said)
             if not listening:
-                last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] or [
-                    "it said nothing"
-                ]
-                raise SyncError(f"The sandbox did not start: {last[0].rstrip('.')}.")
+                printed = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+                raise SyncError(f"The sandbox did not start: {['it said nothing', *printed][-1].rstrip('.')}.")
             yield listening[1]
         finally:
             process.terminate()
@@ -113,10 +106,7 @@ def rows(database: Path) -> int:
     if not database.exists():
         return 0
     with duckdb.connect(str(database), read_only=True) as connection:
-        query = (
-            "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main' AND NOT starts_with(table_name, '_dlt')"
-        )
-        tables = [name for (name,) in connection.execute(query).fetchall()]
+        tables = [name for (name,) in connection.execute("SHOW TABLES").fetchall() if not name.startswith("_dlt")]
         return sum(connection.table(name).count("*").fetchall()[0][0] for name in tables)
 
 
