@@ -176,7 +176,8 @@ def _endpoints(retriever: Json) -> Iterator[str]:
 def _partitions(router: Json) -> list[dict[str, str]]:
     """Return stand-ins for the parts of a URL that come from a router."""
     if router.get("type") == "ListPartitionRouter":
-        return [{router["cursor_field"]: value} for value in router["values"]]
+        values = router["values"] if isinstance(router["values"], list) else [router["values"]]
+        return [{router["cursor_field"]: value} for value in values]
     return [{link["partition_field"]: unquote(_evaluated(_value(link))) for link in _parents(router)}]
 
 

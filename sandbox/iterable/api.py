@@ -32,6 +32,7 @@ ROUTES: tuple[Route[IterableProject], ...] = (
     Route("/api/lists/{listId}/size", listings.list_size, budget=LIST_USERS),
     Route("/api/campaigns/metrics", metrics.campaign_metrics, budget=METRICS),
     Route("/api/experiments/metrics", metrics.experiment_metrics),
+    Route("/api/templates/{medium}/get", listings.template),
     Route("/api/metadata/{table}/{key}", listings.table_item),
     *(Route(each.path, each.answer, budget=each.budget, personal=each.personal) for each in LISTINGS),
 )

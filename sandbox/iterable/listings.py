@@ -12,11 +12,13 @@ from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
 
+from sandbox import samples
 from sandbox.budgets import Budget
 from sandbox.iterable import parameters
 from sandbox.iterable.errors import bad_params, envelope, not_found
 from sandbox.iterable.events import Row
 from sandbox.iterable.project import IterableProject, Member
+from sandbox.iterable.timestamps import iso
 from sandbox.messages import Reply, Request, json_reply, lines_reply, text_reply
 
 PLENTY = Budget(calls=100, seconds=1)
@@ -115,6 +117,31 @@ def _templates(project: IterableProject, request: Request) -> list[Row]:
     ]
 
 
+def _of_client(project: IterableProject, request: Request) -> list[Row]:
+    """The templates with an id of the customer's, and the locales of each."""
+    wanted = parameters.required(request, "clientTemplateId")
+    found = (row["templateId"] for row in project.templates if row.get("clientTemplateId") == wanted)
+    return [{"templateId": each, "locales": project.locales.get(each, [])} for each in found]
+
+
+def template(project: IterableProject, request: Request) -> Reply:
+    """`/api/templates/{medium}/get`: what one says, in a locale."""
+    wanted, locale = parameters.integer(request, "templateId", 0), request.parameter("locale") or None
+    for row in project.templates:
+        if row["templateId"] == wanted and row["messageMedium"].lower() == request.parts["medium"]:
+            if locale not in (None, *project.locales.get(wanted, [])):
+                raise not_found("Content does not exist for specified locale")
+            return json_reply(content(row, locale))
+    raise bad_params("Invalid templateId")
+
+
+def content(template: Row, locale: str | None) -> Row:
+    schema = {"InApp": "in_app"}.get(template["messageMedium"], template["messageMedium"].lower()) + "_templates"
+    created = iso(template["createdAt"] / 1000)
+    made = samples.row(schema, template["templateId"], lambda _: created, ("requestedLocale",))
+    return made | {"templateId": template["templateId"], "locale": locale}
+
+
 def _journeys(project: IterableProject, request: Request) -> list[Row]:
     """Journeys in use, or with state=Archived the archived ones."""
     archived = parameters.choice(request, "state", ("Archived", ""), "") == "Archived"
@@ -202,6 +229,7 @@ LISTINGS = (
     Listing("/api/campaigns", "campaigns", page=BY_THOUSANDS, rows=_campaigns),
     Listing("/api/campaigns/recurring/{id}/childCampaigns", "campaigns", "campaigns", BY_THOUSANDS, rows=_children),
     Listing("/api/templates", "templates", page=BY_THOUSANDS, rows=_templates),
+    Listing("/api/templates/getByClientTemplateId", "templates", "templates", rows=_of_client),
     Listing("/api/journeys", "journeys", page=by_number(10, 50), rows=_journeys),
     Listing("/api/experiments", "experiments", page=by_offset),
     Listing("/api/metadata", "metadata", "results", rows=_names("metadata")),

@@ -22,6 +22,7 @@ class IterableProject:
     clock: the present, in epoch seconds; no endpoint shows a row that was not indexed by then.
     events: by data type, held by time; `user` holds the profiles.
     templates: rows with `templateType` and `messageMedium`, which filter but never leave.
+    locales: those of each template, by its id.
     experiment_metrics: rows of the CSV, by column.
     catalogs, metadata: the items of each catalog and table, by its name.
     retry_after: seconds for the header of that name on 429; None leaves it out.
@@ -43,6 +44,7 @@ class IterableProject:
     channels: list[Row] = field(default_factory=list)
     message_types: list[Row] = field(default_factory=list)
     templates: list[Row] = field(default_factory=list)
+    locales: dict[int, list[str]] = field(default_factory=dict)
     journeys: list[Row] = field(default_factory=list)
     experiments: list[Row] = field(default_factory=list)
     experiment_metrics: list[dict[str, str]] = field(default_factory=list)

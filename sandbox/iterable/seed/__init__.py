@@ -43,6 +43,7 @@ def _fill_listings(project: IterableProject, anchor: date) -> None:
     project.message_types = messaging.message_types(anchor)
     project.campaigns = messaging.campaigns(anchor)
     project.templates = messaging.templates(anchor)
+    project.locales = {row["templateId"]: ["de", "pt_BR"] for row in project.templates[::2]}
     project.journeys = messaging.journeys(anchor)
     project.experiments = messaging.experiments(anchor)
     project.experiment_metrics = messaging.experiment_metrics(anchor)
