@@ -253,7 +253,7 @@ def members(project: IterableProject) -> Iterator[Row]:
             yield {"listId": number, "identifier": member, "email" if "@" in member else "userId": member}
 
 
-def changed(project: IterableProject) -> list[Row]:
+def changed(project: IterableProject) -> list[dict[str, Any]]:
     return [
         row
         for row in project.templates
