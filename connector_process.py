@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -21,7 +22,7 @@ from airbyte_cdk.logger import PRINT_BUFFER
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-# Seconds that output waits at most.
+# Seconds that output waits at most, and a signal.
 TICK: Final = 0.2
 # Seconds in which a reader has to take what is printed when a signal ends the process.
 PATIENCE: Final = 2.0
@@ -76,7 +77,10 @@ def run_to_the_end(command: Callable[[], int], clean_up: Callable[[], None] = la
         signal.signal(number, lambda number, _frame: ends.put(-number))
     _start(lambda: ends.put(_finished(command)))
     _start(lambda: ends.put(_print_regularly()))
-    code = ends.get()
+    code = None
+    while code is None:
+        with suppress(queue.Empty):  # now and then: a signal that another thread happens to receive wakes nobody
+            code = ends.get(timeout=TICK)
     if code < 0:
         _start(_print_last).join(PATIENCE)
     clean_up()

@@ -509,6 +509,23 @@ def test_the_first_process_of_a_container_ends_when_it_is_told_to() -> None:
 
 
 @pytest.mark.slow
+def test_a_signal_that_the_kernel_hands_to_another_thread_ends_the_process() -> None:
+    """As it may while a thread begins, say; only the main thread can act on it."""
+    program = (
+        "import signal, threading, time, connector_process\n"
+        "def work():\n"
+        "    time.sleep(1)  # until the main thread waits, or else it would see the signal anyway\n"
+        "    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)\n"
+        "    threading.Event().wait()\n"
+        "connector_process.run_to_the_end(work)"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, timeout=60, check=False)
+
+    assert (ended.returncode, ended.stderr) == (-signal.SIGTERM, b"")
+
+
+@pytest.mark.slow
 def test_a_reader_that_goes_away_ends_the_read_quietly(installed: Path, server: str, tmp_path: Path) -> None:
     process = _start(installed, *_read(tmp_path, server, "lists", "slow"))
     assert process.stdout
