@@ -17,6 +17,7 @@ import sys
 import sysconfig
 from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
@@ -133,13 +134,17 @@ def load_manifest() -> Json:
 
 def narrowed(manifest: Json, streams: Collection[str] | None) -> Json:
     """Return a manifest, resolved, with some rows of its table, or all, and without what only others need."""
-    resolved = ManifestReferenceResolver().preprocess_manifest(manifest)
-    blocks = [
-        block
-        | {"streams": [row for row in block["streams"] if streams is None or row["$parameters"]["name"] in streams]}
-        for block in resolved["streams"]
-    ]
-    return {key: part for key, part in resolved.items() if key not in ("definitions", "schemas")} | {"streams": blocks}
+    # The resolver follows references into a proxy, but does not walk through it as it does through a dict.
+    shared = {key: MappingProxyType(manifest.get(key, {})) for key in ("definitions", "schemas")}
+    resolve = ManifestReferenceResolver().preprocess_manifest
+
+    def is_wanted(row: Json) -> bool:
+        named = {"name": row["$parameters"]["name"] if "$parameters" in row else f"{row['$ref']}/$parameters/name"}
+        return streams is None or resolve(shared | named)["name"] in streams
+
+    blocks = [block | {"streams": list(filter(is_wanted, block["streams"]))} for block in manifest["streams"]]
+    resolved = resolve(manifest | shared | {"streams": blocks})
+    return {key: part for key, part in resolved.items() if key not in shared}
 
 
 def configured_catalog(config: Mapping[str, Any], streams: Collection[str]) -> ConfiguredAirbyteCatalog:
