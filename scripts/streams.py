@@ -7,6 +7,7 @@ import re
 from collections import ChainMap, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -84,8 +85,12 @@ def endpoints(vendor: str) -> Iterator[Endpoint]:
 # --------------------------------------------------------------------------------------------------- manifest
 
 
+@cache
 def resolve(manifest: str) -> Json:
-    """A manifest's text as the framework sees it: references followed, types and parameters handed down."""
+    """A manifest's text as the framework sees it: references followed, types and parameters handed down.
+
+    It takes half a second, so that all who ask for the same text share the answer.
+    """
     parsed = ManifestReferenceResolver().preprocess_manifest(safe_load_yaml(manifest))
     return dict(ManifestComponentTransformer().propagate_types_and_parameters("", parsed, {}))
 

@@ -14,6 +14,7 @@ from unittest import mock
 import pytest
 import time_machine
 from airbyte_cdk.sources.declarative import concurrent_declarative_source
+from airbyte_cdk.sources.declarative.concurrent_declarative_source import ConcurrentDeclarativeSource
 from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
 from airbyte_cdk.utils.constants import ENV_REQUEST_CACHE_PATH
 from pyrate_limiter.abstracts import BucketFactory
@@ -26,6 +27,8 @@ from unit_tests.support.connector import State, Sync, catalog_of, run
 from unit_tests.support.exports import Engine
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
+FEW = 20  # streams
+BUILD = ConcurrentDeclarativeSource.streams
 Syncing = Callable[..., Sync]
 Command = Callable[..., Sync]
 
@@ -63,15 +66,31 @@ def _no_tidying_of_budgets() -> Iterator[None]:
         yield
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Mark a test as slow that uses what a file sets up once for all its tests, or a whole workspace of its own."""
+    for item in items:
+        scopes = {name: found[-1].scope for name, found in item._fixtureinfo.name2fixturedefs.items()}
+        if "module" in scopes.values() or scopes.get("seeded") == "function":
+            item.add_marker("slow")
+
+
 @pytest.fixture(autouse=True)
-def _processes_are_slow(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Among the fast tests one that starts a process fails: it lacks the mark."""
+def _fast_tests_are_fast(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among the fast tests one that starts a process or builds most streams fails: it lacks the mark."""
     if "not slow" in request.config.option.markexpr:
         monkeypatch.setattr(subprocess.Popen, "__init__", _refused)
+        monkeypatch.setattr(ConcurrentDeclarativeSource, "streams", _few_streams)
 
 
 def _refused(*_: object, **__: object) -> None:
     pytest.fail("A test that starts a process is marked `slow`.")
+
+
+def _few_streams(source: ConcurrentDeclarativeSource, config: dict[str, Any]) -> Any:
+    if len(streams := BUILD(source, config)) > FEW:
+        pytest.fail("A test that builds so many streams is marked `slow`.")
+    return streams
 
 
 @pytest.fixture(autouse=True)
@@ -133,7 +152,8 @@ def engine(request: pytest.FixtureRequest, config: dict[str, Any]) -> Engine:
 def discovered(tmp_path_factory: pytest.TempPathFactory) -> Sync:
     """Return the answer of `discover`, which depends on nothing but the configuration's keys."""
     config = {"api_key": "unused", "start_date": "2026-01-01T00:00:00Z", "courier": {"api_key": "unused"}}
-    return run(tmp_path_factory.mktemp("discover"), "discover", config)
+    with mock.patch.object(ConcurrentDeclarativeSource, "streams", BUILD):
+        return run(tmp_path_factory.mktemp("discover"), "discover", config)
 
 
 @pytest.fixture(scope="session")

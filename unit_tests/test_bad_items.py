@@ -436,6 +436,7 @@ CHILDREN = {
 outcomes = st.lists(st.sampled_from(["good", "passing", *REFUSALS, *TROUBLES]), max_size=6)
 
 
+@pytest.mark.slow
 @settings(SYNCS, max_examples=24)
 @given(stream=st.sampled_from(list(CHILDREN)), outcomes=outcomes)
 def test_whatever_becomes_of_each_item_every_other_is_read_once(

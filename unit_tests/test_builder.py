@@ -112,13 +112,18 @@ def on_page(resolved: Message) -> dict[str, Message]:
     return {entry.get("name", f"stream_{place}"): entry for place, entry in enumerate(resolved["streams"])}
 
 
+def only(*names: str) -> Message:
+    """The resolved manifest with some streams alone, to save time, and without what streams are made from."""
+    resolved = {key: part for key, part in RESOLVED.items() if key not in ("definitions", "schemas")}
+    return resolved | {"streams": [on_page(RESOLVED)[name] for name in names]}
+
+
 @pytest.fixture
 def read(ask: Ask, settings: dict[str, Any]) -> Ask:
-    """Test-reads a stream: its slices, each with its pages. The list has no other streams, to save time."""
+    """Test-reads a stream: its slices, each with its pages."""
 
     def test_read(stream: str, state: Any = ()) -> Message:
-        table = {**RESOLVED, "streams": [on_page(RESOLVED)[stream]]}
-        answer = ask(injected(table, settings, __command="test_read"), stream, state)
+        answer = ask(injected(only(stream), settings, __command="test_read"), stream, state)
         assert [log for log in answer["logs"] if log["level"] in ("ERROR", "FATAL")] == []
         return answer
 
@@ -149,6 +154,7 @@ def test_both_texts_are_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert (written / "components.py").read_text(encoding="utf-8") == COMPONENTS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["resolve_manifest", "full_resolve_manifest"])
 @pytest.mark.parametrize("flags", [{}, {"__should_migrate": True, "__should_normalize": True}], ids=["plain", "page"])
 def test_the_manifest_alone_resolves_to_every_stream_with_its_schema(
@@ -160,6 +166,7 @@ def test_the_manifest_alone_resolves_to_every_stream_with_its_schema(
     assert {row["schema_loader"]["type"] for row in resolved["streams"]} == {"InlineSchemaLoader"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("vendor", "stream"), [("iterable", "lists"), ("courier", "messages")])
 def test_one_vendor_is_enough(ask: Ask, settings: dict[str, Any], vendor: str, stream: str) -> None:
     both = {"iterable": {**settings, "courier": None}, "courier": {"courier": settings["courier"]}}
@@ -172,6 +179,7 @@ def test_one_vendor_is_enough(ask: Ask, settings: dict[str, Any], vendor: str, s
     assert {*on_page(resolved["manifest"])} < {*NAMES}
 
 
+@pytest.mark.slow
 def test_a_listing_of_the_whole_manifest_shows_its_page(ask: Ask, manifest: Message, settings: dict[str, Any]) -> None:
     answer = ask(injected(manifest, settings, __command="test_read"), "lists")
 
@@ -326,7 +334,7 @@ def send(server: TestClient, manifest: Message) -> Ask:
 @pytest.fixture
 def tried() -> Message:
     """The manifest with the streams that `check` tries."""
-    return {**RESOLVED, "streams": [on_page(RESOLVED)[name] for name in RESOLVED["check"]["stream_names"]]}
+    return only(*RESOLVED["check"]["stream_names"])
 
 
 def test_the_manifest_server_checks_a_connection(
@@ -361,9 +369,7 @@ def test_the_manifest_server_discovers_what_the_source_does(
 def test_the_manifest_server_reads_with_components_that_come_with_the_request(
     send: Ask, settings: dict[str, Any]
 ) -> None:
-    sent = {**RESOLVED, "streams": [on_page(RESOLVED)["lists"]]}
-
-    answer = send("test_read", sent, config=settings, stream_name="lists", custom_components_code=COMPONENTS)
+    answer = send("test_read", only("lists"), config=settings, stream_name="lists", custom_components_code=COMPONENTS)
 
     assert [row["id"] for _, _, rows in pages(answer) for row in rows] == [7, 8]
     assert KEYS[0] not in json.dumps(answer)

@@ -247,6 +247,7 @@ def first_seconds(sandbox: Sandbox, stream: str) -> list[float]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("states", rounds(), ids=lambda states: f"{len(states)} streams")
 def test_a_saved_state_goes_on_at_its_very_second(
     sandbox: Sandbox, address: str, read: Reading, states: dict[str, dict[str, Any]]

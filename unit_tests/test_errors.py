@@ -127,12 +127,18 @@ PAGES = [
 @pytest.mark.parametrize("page", PAGES, ids=["as-text", "as-html"])
 @pytest.mark.parametrize("stream", ["lists", "campaigns_metrics", "list_users", "templates"])
 def test_somebody_elses_page_is_no_data_and_waited_out(
-    seeded: Sandbox, sync: Syncing, clock: VirtualClock, stream: str, page: Answer
+    sandbox: Sandbox, sync: Syncing, clock: VirtualClock, stream: str, page: Answer
 ) -> None:
+    project = sandbox.iterable
+    project.lists, project.list_members = [{"id": 7}], {7: ["ana@example.com", "u-1"]}
+    created = {"createdAt": 1_770_000_000_000}
+    project.campaigns = [{"id": 1, **created}]
+    project.templates = [{"templateId": 2, "templateType": "Base", "messageMedium": "Email", **created}]
     expected = sync(stream).records[stream]
+    assert expected
     before = len(waits(clock))
     path = {"lists": LISTS, "campaigns_metrics": "/metrics$", "list_users": "/getUsers$", "templates": "/templates$"}
-    seeded.faults.add(Fault(path[stream], page, times=2))
+    sandbox.faults.add(Fault(path[stream], page, times=2))
 
     synced = sync(stream)
 

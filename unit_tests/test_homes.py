@@ -21,11 +21,11 @@ import source_messaging
 from sandbox import Sandbox
 from scripts.streams import ROOT
 from unit_tests.support.connector import Sync, catalog_of
-from unit_tests.test_builder import COMPONENTS, RESOLVED, forget_components, injected, on_page
+from unit_tests.test_builder import COMPONENTS, RESOLVED, forget_components, injected, only
 
 KEY = "sandbox-iterable-key"
 TRIED = ("lists", "email_send", "messages")
-FLAT = {**RESOLVED, "streams": [on_page(RESOLVED)[name] for name in TRIED]}
+FLAT = only(*TRIED)
 TABLE = source_messaging.narrowed(source_messaging.load_manifest(), TRIED)
 IN_THE_PAST = "must be a date in the past, spelled like YYYY-MM-DDTHH:mm:ssZ."
 ADDRESS = "must be an address that starts with https://, or http:// on this machine."
@@ -252,6 +252,7 @@ def submitted(schema: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("filled", "tried", "first", "last"),
     [

@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,6 +33,7 @@ def event_ids(syncs: Sequence[Sync]) -> dict[str, str]:
     return {row["event_id"]: row["messageId"] for sync in syncs for row in sync.records["email_send"]}
 
 
+@pytest.mark.slow
 @over_both_engines
 def test_thirty_syncs_in_a_row_with_random_kills_lose_nothing_and_repeat_only_under_the_same_key(
     sandbox: Sandbox, sync: Syncing, clock: VirtualClock, engine: Engine
@@ -100,6 +102,7 @@ def test_full_refresh_reads_everything_again(sandbox: Sandbox, sync: Syncing, en
 moments = st.integers(0, 73 * 86_400).map(lambda second: datetime(2026, 1, 1) + timedelta(seconds=second))
 
 
+@pytest.mark.slow
 @settings(SYNCS, max_examples=12)
 @over_both_engines
 @given(

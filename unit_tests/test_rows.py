@@ -489,6 +489,7 @@ def test_a_line_is_a_value(body: bytes, values: list[str]) -> None:
     assert [record["identifier"] for record in records] == values
 
 
+@pytest.mark.slow
 def test_the_lines_of_a_large_list_are_not_held_beside_it() -> None:
     reply_of_a_million = reply(b"person-1234567@example.com\n" * 1_000_000)
     tracemalloc.start()

@@ -331,6 +331,7 @@ def test_the_catalog_that_is_printed_is_one_that_read_takes(
     assert (ran.exit_code, ran.errors) == (0, [])
 
 
+@pytest.mark.slow
 def test_a_catalog_holds_every_stream_of_the_vendor_that_is_configured(
     files: Path, discovered: Sync, capfd: pytest.CaptureFixture[str]
 ) -> None:
