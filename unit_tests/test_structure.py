@@ -5,7 +5,8 @@ import gc
 import re
 import sys
 from collections.abc import Iterator
-from types import ModuleType
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import module_from_spec
 
 import pytest
 
@@ -109,12 +110,13 @@ def test_one_semaphore_is_all_that_outlives_a_sync() -> None:
 
 
 def test_whatever_loads_it_searches_for_garbage_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType("components_of_a_home")
+    loader = SourceFileLoader("components_of_a_home", str(ROOT / "components.py"))
+    module = module_from_spec(ModuleSpec(loader.name, loader))
     monkeypatch.setitem(sys.modules, module.__name__, module)
     before = gc.get_threshold()
     gc.set_threshold(700)
     try:
-        exec(TEXT, module.__dict__)
+        loader.exec_module(module)
         assert gc.get_threshold()[0] == 200_000
     finally:
         gc.set_threshold(*before)
