@@ -44,8 +44,9 @@ def row(name: str, number: int, moment: Moment, left_out: Iterable[str] = ()) ->
     Now and then a value is missing or null.
     """
     made: Row = {}
+    overflow = "other_fields" if "other_fields" in columns(name) else "data"
     for column, schema in columns(name).items():
-        if column in left_out or column == "data":
+        if column in left_out or column == overflow:
             continue
         gap = (crc32(column.encode()) + number) % GAPS if "null" in schema.get("type", ()) else None
         if gap != 0:

@@ -61,6 +61,8 @@ SPECIAL: Final[Mapping[tuple[str, str], str]] = {
     ("metadata_items", "table"): "metadata",
     ("automation_runs", "template_id"): "automations",
     ("journey_runs", "template_id"): "courier_journeys",
+    ("journey_run_steps", "run_id"): "journey_runs",
+    ("routing_strategy_notifications", "id"): "notifications",
 }
 # An id of the customer's own, and a request to a list, which is no message.
 MISLEADING: Final = frozenset({"clientTemplateId", "listMessageId"})

@@ -162,12 +162,12 @@ def _parents(component: Any) -> Iterator[Json]:
 
 
 def _links(retriever: Json, names: set[str]) -> Iterator[Link]:
-    """The links to streams; a parent that is none is passed over to its own parents."""
+    """The links to streams by a column; a parent that is none is passed over to its own parents."""
     for link in _parents(retriever):
-        if link["stream"]["name"] in names:
-            yield Link(link["stream"]["name"], link["parent_key"], link["partition_field"])
-        else:
+        if link["stream"]["name"] not in names:
             yield from _links(link["stream"]["retriever"], names)
+        elif link["parent_key"] in link["stream"]["schema_loader"]["schema"]["properties"]:
+            yield Link(link["stream"]["name"], link["parent_key"], link["partition_field"])
 
 
 def _endpoints(retriever: Json) -> Iterator[str]:

@@ -3,23 +3,26 @@
 import json
 import re
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 import requests
 
 from sandbox import Sandbox
-from sandbox.courier.seed import CREDENTIAL
 from sandbox.courier.timestamps import milliseconds
 from sandbox.courier.workspace import CourierWorkspace
 from sandbox.faults import Answer, Cut, Fault
 from sandbox.messages import json_reply
+from scripts.streams import MANIFEST, Stream, resolve, streams_of
 from unit_tests.conftest import NOW, Command, Syncing
 from unit_tests.support.clock import VirtualClock
 from unit_tests.support.connector import Sync
+
+STREAMS = streams_of(resolve(MANIFEST.read_text(encoding="utf-8")))
+CHILDREN = [each for each in STREAMS if (each.vendor, each.kind) == ("Courier", "children") and each.primary_key[1:]]
 
 DAY = 86_400
 NOON = int(NOW.timestamp() * 1000)
@@ -87,28 +90,25 @@ def test_messages_that_arrive_while_paging_neither_repeat_nor_hide_others(sandbo
     assert sorted(row["id"] for row in synced.records["messages"]) == before
 
 
-@pytest.mark.parametrize(
-    ("stream", "parent", "path"),
-    [
-        ("audience_members", "audience_id", "/audiences/{}/members"),
-        ("list_subscriptions", "list_id", "/lists/{}/subscriptions"),
-        ("tenant_users", "tenant_id", "/tenants/{}/users"),
-        ("preference_topics", "section_id", "/preferences/sections/{}/topics"),
-    ],
-)
+@pytest.mark.parametrize("stream", CHILDREN, ids=lambda stream: stream.name)
 def test_what_is_deleted_before_its_turn_costs_its_own_rows_alone(
-    seeded: Sandbox, sync: Syncing, stream: str, parent: str, path: str
+    seeded: Sandbox, sync: Syncing, stream: Stream
 ) -> None:
-    whole = sync(stream).records[stream]
+    midnight = NOON - DAY * 1000 // 2
+    seeded.courier.messages = [row for row in seeded.courier.messages if row["enqueued"] < midnight]
+    parent = stream.primary_key[0]
+    whole = sync(stream.name).records[stream.name]
     gone = whole[0][parent]
-    seeded.faults.add(Fault(f"^{path.format(gone)}$", Answer(404, {"message": "Not Found"}), times=None))
+    path = re.escape(stream.paths[0].format(quote(gone, safe="")))
+    seeded.faults.add(Fault(f"^{path}$", Answer(404, {"message": "Not Found"}), times=None))
 
-    synced = sync(stream)
+    synced = sync(stream.name)
 
     left = [row for row in whole if row[parent] != gone]
-    assert sorted(map(json.dumps, synced.records[stream])) == sorted(map(json.dumps, left))
+    assert sorted(map(json.dumps, synced.records[stream.name])) == sorted(map(json.dumps, left))
     assert left
-    assert f"{stream}: 1 left out so far. The API refused stream {stream}: HTTP 404, “Not Found”." in synced.logs
+    refused = f"{stream.name}: 1 left out so far. The API refused stream {stream.name}: HTTP 404, “Not Found”."
+    assert refused in synced.logs
 
 
 def test_a_message_from_the_future_hides_none_from_the_next_sync(sandbox: Sandbox, sync: Syncing) -> None:
@@ -260,6 +260,40 @@ def test_children_ask_only_for_messages_of_the_window(
     assert asked == {f"/messages/m{number}{below}" for number in range(1, 9)}
 
 
+@pytest.mark.parametrize("kind", ["automation", "journey"])
+def test_steps_are_asked_for_only_of_runs_of_the_window(
+    sandbox: Sandbox, sync: Syncing, clock: VirtualClock, kind: str
+) -> None:
+    began = {number: (NOW - timedelta(days=number)).isoformat() for number in range(1, 31)}
+    runs = [{"run_id": f"r{number}", "source": [], "created_at": at} for number, at in began.items()]
+    vars(sandbox.courier)[f"{kind}_runs"] = runs
+    vars(sandbox.courier)[f"{kind}_run_steps"] = {run["run_id"]: 2 * [{"action": "send"}] for run in runs}
+    first = sync(f"{kind}_run_steps")
+    clock.advance(3600)
+    sandbox.calls.clear()
+
+    second = sync(f"{kind}_run_steps", state=first.final_state)
+
+    asked = {path for path in paths(sandbox) if path.endswith("/steps")}
+    assert asked == {f"/{kind}s/runs/r{number}/steps" for number in range(1, 9)}
+    keys = [(row["run_id"], row["position"], row["run_created_at"]) for row in second.records[f"{kind}_run_steps"]]
+    assert sorted(keys) == [(f"r{number}", place, began[number]) for number in range(1, 9) for place in range(2)]
+
+
+def test_a_run_that_does_not_say_when_it_began_costs_no_step(sandbox: Sandbox, sync: Syncing) -> None:
+    dated = {"run_id": "r1", "source": [], "created_at": "2026-03-14T12:00:00Z"}
+    sandbox.faults.add(Fault("^/automations/runs$", Answer(200, {"runs": [{"run_id": "r0", "source": []}, dated]})))
+    sandbox.courier.automation_runs = [dated, {**dated, "run_id": "r0"}]
+    vars(sandbox.courier)["automation_run_steps"] = {run: [{"action": "send"}] for run in ("r0", "r1")}
+
+    synced = sync("automation_run_steps")
+
+    assert sorted((row["run_id"], row.get("run_created_at")) for row in synced.records["automation_run_steps"]) == [
+        ("r0", None),
+        ("r1", "2026-03-14T12:00:00+00:00"),
+    ]
+
+
 def test_a_message_whose_history_is_gone_is_left_out_with_a_count(sandbox: Sandbox, sync: Syncing) -> None:
     sandbox.courier.messages = [message(number, days_ago=1) for number in range(4)]
     sandbox.courier.history = {f"m{number}": [{"type": "SENT", "ts": 1}] for number in range(4)}
@@ -304,6 +338,17 @@ def test_profiles_are_read_once_for_everybody_met(seeded: Sandbox, sync: Syncing
     assert "crm/7 ü+ö?#%" in users
 
 
+def test_preferences_are_read_once_for_everybody_met(seeded: Sandbox, sync: Syncing) -> None:
+    seeded.courier.held("user_preferences", below=True)["crm/7 ü+ö?#%"] = [{"topic_id": "t1", "status": "OPTED_OUT"}]
+
+    synced = sync("user_preferences")
+
+    calls = [call for call in seeded.calls if call.path.startswith("/users/") and "cursor" not in call.query]
+    asked = [unquote(call.path) for call in calls]
+    assert sorted(asked) == sorted(f"/users/{user}/preferences" for user in everybody_met(seeded.courier))
+    assert {"user_id": "crm/7 ü+ö?#%", "topic_id": "t1", "status": "OPTED_OUT"} in synced.records["user_preferences"]
+
+
 def test_a_recipient_that_is_an_id_has_a_profile_even_if_the_listing_names_no_recipient_id(
     sandbox: Sandbox, sync: Syncing
 ) -> None:
@@ -337,6 +382,77 @@ def test_drafts_are_read_beside_what_is_published(
     ]
     found = {each["name"]: each for each in discovered.of_type("CATALOG")[0]["streams"]}
     assert found[stream]["source_defined_primary_key"] == [["id"], ["version"]]
+
+
+@pytest.mark.parametrize(("stream", "listing"), [("notification", "notifications"), ("broadcast", "broadcasts")])
+def test_content_is_read_in_both_versions_and_keeps_its_own(
+    sandbox: Sandbox, sync: Syncing, stream: str, listing: str
+) -> None:
+    vars(sandbox.courier)[listing] = [{"id": name} for name in ("both", "new", "gone")]
+    vars(sandbox.courier)[f"{stream}_content"] = {
+        "both": [
+            {"requested_version": "published", "version": "v002"},
+            {"requested_version": "draft", "version": "v3"},
+        ],
+        "new": [{"requested_version": "draft", "elements": [{"type": "text", "checksum": "c", "content": "Hi"}]}],
+    }
+
+    synced = sync(f"{stream}_content")
+
+    rows = sorted(synced.records[f"{stream}_content"], key=lambda row: (row[f"{stream}_id"], row["requested_version"]))
+    assert rows == [
+        {f"{stream}_id": "both", "requested_version": "draft", "version": "v3"},
+        {f"{stream}_id": "both", "requested_version": "published", "version": "v002"},
+        {
+            f"{stream}_id": "new",
+            "requested_version": "draft",
+            "elements": [{"type": "text", "checksum": "c", "content": "Hi"}],
+        },
+    ]
+
+
+def test_a_journey_that_has_a_draft_beside_what_is_published_is_asked_about_once(
+    sandbox: Sandbox, sync: Syncing
+) -> None:
+    sandbox.courier.journeys = [{"id": "j", "version": version} for version in ("published", "draft")]
+    vars(sandbox.courier)["journey_versions"] = {"j": [{"version": "v1", "name": "Welcome"}]}
+
+    synced = sync("journey_versions")
+
+    assert synced.records["journey_versions"] == [{"journey_id": "j", "version": "v1", "name": "Welcome"}]
+    assert paths(sandbox)["/journeys/j/versions"] == 1
+
+
+def test_translations_are_read_of_every_locale_that_profiles_and_templates_name(
+    sandbox: Sandbox, sync: Syncing
+) -> None:
+    sandbox.courier.messages = [message(number, days_ago=1) for number in range(3)]
+    attributes = ({"locale": "fr_FR"}, {"locale": None, "": "no name"}, {"locale": "fr_FR"})
+    sandbox.courier.profiles = {f"user-{number}": {"profile": each} for number, each in enumerate(attributes)}
+    vars(sandbox.courier)["notifications"] = [{"id": "new"}, {"id": "old"}]
+    inner = {"type": "text", "checksum": "c", "locales": {"pt/BR": {"checksum": "c"}}}
+    vars(sandbox.courier)["notification_content"] = {
+        "new": [{"requested_version": "draft", "elements": [{"elements": [inner], "locales": {"fr_FR": {}}}]}],
+        "old": [
+            {
+                "requested_version": "published",
+                "blocks": [{"id": "b", "type": "text", "locales": {"de": "Hallo"}}],
+                "channels": [{"id": "c", "locales": {"it": {"subject": "Ciao"}}}, {"id": "d"}],
+            }
+        ],
+    }
+    vars(sandbox.courier)["locales"] = [{"id": locale} for locale in ("fr_FR", "pt/BR", "de", "xx")]
+    vars(sandbox.courier)["translations"] = {
+        locale: [{"translation": f'msgid "a"\nmsgstr "{locale}"'}] for locale in ("fr_FR", "pt/BR", "de", "xx")
+    }
+
+    synced = sync("translations")
+
+    assert sorted((row["locale"], row["translation"]) for row in synced.records["translations"]) == [
+        (locale, f'msgid "a"\nmsgstr "{locale}"') for locale in ("de", "fr_FR", "pt/BR")
+    ]
+    asked = {unquote(path): times for path, times in paths(sandbox).items() if path.startswith("/translations")}
+    assert asked == {f"/translations/default/{locale}": 1 for locale in ("de", "fr_FR", "it", "pt/BR")}
 
 
 def test_the_bag_of_a_history_row_stays_what_the_sender_put_into_it(sandbox: Sandbox, sync: Syncing) -> None:
@@ -417,21 +533,6 @@ def test_a_page_that_names_itself_as_the_next_one_fails_the_stream_and_never_loo
         in (synced.errors[stream]["message"])
     )
     assert set(asked.values()) == {1}
-
-
-def test_no_credential_leaves_the_source(seeded: Sandbox, sync: Syncing) -> None:
-    midnight = NOON - DAY * 1000 // 2
-    seeded.courier.messages = [row for row in seeded.courier.messages if row["enqueued"] < midnight]
-
-    synced = sync(
-        "profiles", "tenants", "tenant_users", "messages", "message_info", "message_history", "message_output",
-        "brands", "notifications", "audit_events", "routing_strategies",
-    )  # fmt: skip
-
-    assert len(synced.records["profiles"]) > 10
-    assert CREDENTIAL not in json.dumps(synced.messages)
-    assert not [path for path in paths(seeded) if path.startswith("/providers") or path.endswith("/tokens")]
-    assert "tokens_left" in json.dumps(synced.records["profiles"])
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ holds can be compared with all that came out.
 
 import csv
 import io
+import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -142,6 +143,11 @@ def test_records_fit_the_schema_and_bring_no_other_column(whole: Whole, stream: 
 @pytest.mark.parametrize("stream", STREAMS)
 def test_keys_are_there_and_tell_records_apart(whole: Whole, stream: str) -> None:
     assert unusable_keys(whole.records[stream], STREAMS[stream].primary_key) == []
+
+
+def test_no_credential_leaves_the_source(whole: Whole) -> None:
+    assert CREDENTIAL not in json.dumps(whole.sync.messages)
+    assert "tokens_left" in json.dumps(whole.records["profiles"])
 
 
 @pytest.mark.parametrize("stream", [name for name in ITERABLE if name not in CONTENTS])
@@ -382,6 +388,16 @@ def told_of(workspace: CourierWorkspace, held: Mapping[str, Sequence[Row]]) -> l
     ]
 
 
+def steps(workspace: CourierWorkspace, kind: str) -> list[Row]:
+    """The steps of the runs that have begun, in their place."""
+    held = workspace.held(f"{kind}_run_steps")
+    return [
+        {**row, "run_id": run["run_id"], "run_created_at": run["created_at"], "position": place}
+        for run in begun(workspace.held(f"{kind}_runs"))
+        for place, row in enumerate(held.get(run["run_id"], []))
+    ]
+
+
 def profiles_met(workspace: CourierWorkspace) -> list[Row]:
     """The profiles of everybody to whom something was sent, or who belongs to something."""
     met = {
@@ -404,6 +420,12 @@ EXPECTED_COURIER: dict[str, Callable[[CourierWorkspace], list[Row]]] = {
     "message_output": lambda workspace: told_of(workspace, workspace.outputs),
     "automation_runs": lambda workspace: begun(workspace.held("automation_runs")),
     "journey_runs": lambda workspace: begun(workspace.held("journey_runs")),
+    "automation_run_steps": lambda workspace: steps(workspace, "automation"),
+    "journey_run_steps": lambda workspace: steps(workspace, "journey"),
+    "translations": lambda workspace: [
+        {"locale": locale, "translation": row["translation"]}
+        for locale, (row,) in workspace.held("translations").items()
+    ],
     "profiles": profiles_met,
     "message_history": lambda workspace: told_of(
         workspace, {number: [row for row in rows if row["ts"] <= NOON] for number, rows in workspace.history.items()}

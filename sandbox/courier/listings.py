@@ -1,12 +1,4 @@
-"""Everything that is listed: a table of listings, and the five ways in which Courier wraps a page.
-
-| wrapping        | asked for with    | says where to go on                       | rows in                  |
-|-----------------|-------------------|-------------------------------------------|--------------------------|
-| `with_paging`   | cursor            | `paging`: `cursor` and `more`             | `results`, `items` or so |
-| `with_has_more` | cursor, limit     | `has_more`, then `cursor` and `next_url`  | `items`                  |
-| `as_templates`  | cursor            | `cursor`, on all pages but the last       | `templates`              |
-| `as_runs`       | cursor, limit     | `next_cursor`, on all pages but the last  | `runs`                   |
-| `whole`         |                   |                                           | `results`                |
+"""Everything that is listed: a table of listings. `PAGING` has the ways in which a page says where to go on.
 
 A cursor is opaque and names the last row of its page, so that rows added meanwhile neither shift nor hide others.
 
@@ -20,6 +12,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 from sandbox.courier import message_log, parameters
@@ -27,9 +20,6 @@ from sandbox.courier.errors import bad_request, not_found
 from sandbox.courier.timestamps import milliseconds
 from sandbox.courier.workspace import CourierWorkspace, Row, Rows
 from sandbox.messages import Reply, Request, json_reply
-
-TEN, LIMITED, RUNS = (10, 10), (20, 100), (20, 50)
-"""Rows on a page: by default, and at most where `limit` asks for more."""
 
 
 @dataclass(frozen=True)
@@ -41,26 +31,19 @@ class Page:
     size: int
 
 
-def with_paging(request: Request, page: Page, array: str) -> Row:
-    return {"paging": {"cursor": page.cursor, "more": page.cursor is not None}, array: page.rows}
-
-
-def with_has_more(request: Request, page: Page, array: str) -> Row:
-    body: Row = {"items": page.rows, "type": "list", "url": request.path, "has_more": page.cursor is not None}
+def _has_more(request: Request, page: Page) -> Row:
     query = urlencode({"cursor": page.cursor, "limit": page.size})
-    return body | ({"next_url": f"{request.path}?{query}", "cursor": page.cursor} if page.cursor else {})
+    following = {"next_url": f"{request.path}?{query}", "cursor": page.cursor} if page.cursor else {}
+    return {"type": "list", "url": request.path, "has_more": page.cursor is not None, **following}
 
 
-def as_templates(request: Request, page: Page, array: str) -> Row:
-    return {"templates": page.rows} | ({"cursor": page.cursor} if page.cursor else {})
-
-
-def as_runs(request: Request, page: Page, array: str) -> Row:
-    return {"runs": page.rows} | ({"next_cursor": page.cursor} if page.cursor else {})
-
-
-def whole(request: Request, page: Page, array: str) -> Row:
-    return {array: page.rows}
+PAGING: dict[str, tuple[int, int, Callable[[Request, Page], Row]]] = {
+    "paging": (10, 10, lambda _, page: {"paging": {"cursor": page.cursor, "more": page.cursor is not None}}),
+    "has_more": (20, 100, _has_more),
+    "cursor": (10, 10, lambda _, page: {"cursor": page.cursor} if page.cursor else {}),
+    "next_cursor": (20, 50, lambda _, page: {"next_cursor": page.cursor} if page.cursor else {}),
+}
+"""Rows on a page, by default and at most where `limit` asks for more, and what goes with them."""
 
 
 @dataclass(frozen=True)
@@ -68,32 +51,37 @@ class Listing:
     """One listing.
 
     name: of the container in the workspace, and of the schema. key: tells its rows apart. parents: the container of
-    those that the path names, and in which an unknown one is a 404. rows: where they come from, if not from `name`.
+    those that the path names, and in which an unknown one is a 404. paged: a key of `PAGING`, or nothing for a whole
+    listing. chosen: the rows that are listed, of those held. reply: what is said in place of a page.
     """
 
     path: str
     name: str
     array: str = "results"
     key: str = "id"
-    wrapped: Callable[[Request, Page, str], Row] = with_paging
-    size: tuple[int, int] = TEN
     parents: str | None = None
-    rows: Callable[[CourierWorkspace, Request], Rows] | None = None
+    paged: str = "paging"
+    chosen: Callable[[CourierWorkspace, Request, Rows], Rows] | None = None
+    reply: Callable[[Request, Rows], Any] | None = None
 
     def answer(self, workspace: CourierWorkspace, request: Request) -> Reply:
-        rows = self.rows(workspace, request) if self.rows else self._held(workspace, request)
-        size = len(rows) if self.wrapped is whole else parameters.limit(request, *self.size)
+        held = self._held(workspace, request)
+        rows = self.chosen(workspace, request, held) if self.chosen else held
+        if self.reply:
+            return json_reply(self.reply(request, rows))
         array = workspace.arrays.get(self.path, self.array)
-        return json_reply(self.wrapped(request, self._page(request, rows, size), array))
+        if not self.paged:
+            return json_reply({array: rows})
+        default, highest, paging = PAGING[self.paged]
+        page = self._page(request, rows, parameters.limit(request, default, highest))
+        return json_reply({**paging(request, page), array: page.rows})
 
     def _held(self, workspace: CourierWorkspace, request: Request) -> Rows:
         held = workspace.held(self.name, below=self.parents is not None)
         if self.parents is None:
             return list(held)
         (parent,) = request.parts.values()
-        parents = workspace.held(self.parents)
-        known = parents if isinstance(parents, dict) else {key_of(row) for row in parents}
-        if parent not in known:
+        if parent not in ids(workspace.held(self.parents)):
             raise not_found()
         return list(held.get(parent, []))
 
@@ -107,9 +95,9 @@ class Listing:
         return Page(shown, b64encode(str(shown[-1][self.key]).encode()).decode() if more else None, size)
 
 
-def key_of(row: Row) -> str:
-    """The id by which a path names the row."""
-    return str(row["run_id"] if "run_id" in row else row["id"])
+def ids(held: Any) -> list[str]:
+    """The ids by which paths name what a container holds."""
+    return [*held] if isinstance(held, dict) else [str(row["run_id"] if "run_id" in row else row["id"]) for row in held]
 
 
 def found(rows: Rows, key: str, value: str) -> Row:
@@ -141,26 +129,17 @@ def _decoded(cursor: str, keys: list[str]) -> str:
     return key
 
 
-def _of_version(container: str) -> Callable[[CourierWorkspace, Request], Rows]:
+def _of_version(workspace: CourierWorkspace, request: Request, held: Rows) -> Rows:
     """Published templates, or with version=draft drafts."""
-
-    def rows(workspace: CourierWorkspace, request: Request) -> Rows:
-        version = request.parameter("version") or "published"
-        return [row for row in workspace.held(container) if row["version"] == version]
-
-    return rows
+    return [row for row in held if row["version"] == (request.parameter("version") or "published")]
 
 
-def _runs(container: str) -> Callable[[CourierWorkspace, Request], Rows]:
+def _runs(workspace: CourierWorkspace, request: Request, held: Rows) -> Rows:
     """Runs that have begun since `start_date`, newest first, without `updated_at`."""
-
-    def rows(workspace: CourierWorkspace, request: Request) -> Rows:
-        first = parameters.day_or_instant(request, "start_date") or 0
-        begun = [(_began(row), row["run_id"], row) for row in workspace.held(container)]
-        chosen = sorted((run for run in begun if first <= run[0] <= workspace.now), key=lambda run: run[:2])
-        return [{name: value for name, value in row.items() if name != "updated_at"} for _, _, row in chosen[::-1]]
-
-    return rows
+    first = parameters.day_or_instant(request, "start_date") or 0
+    begun = [(_began(row), row["run_id"], row) for row in held]
+    chosen = sorted((run for run in begun if first <= run[0] <= workspace.now), key=lambda run: run[:2], reverse=True)
+    return [{name: value for name, value in row.items() if name != "updated_at"} for _, _, row in chosen]
 
 
 def _began(row: Row) -> int:
@@ -168,31 +147,75 @@ def _began(row: Row) -> int:
     return milliseconds(row["created_at"]) if row.get("created_at") else 0
 
 
-def _sections(workspace: CourierWorkspace, request: Request) -> Rows:
+def _sections(workspace: CourierWorkspace, request: Request, held: Rows) -> Rows:
     """Preference sections, each with its topics."""
-    topics = workspace.preference_topics
-    return [{**row, "topics": topics.get(row["id"], [])} for row in workspace.preference_sections]
+    return [{**row, "topics": workspace.preference_topics.get(row["id"], [])} for row in held]
+
+
+VERSION = "requested_version"
+
+
+def _version(request: Request, rows: Rows) -> Row:
+    """The content of one version, which does not say that it was asked for."""
+    row = found(rows, VERSION, request.parameter("version") or "published")
+    return {name: value for name, value in row.items() if name != VERSION}
+
+
+def _text(request: Request, rows: Rows) -> str:
+    return str(rows[0]["translation"])
 
 
 LISTINGS = (
-    Listing("/messages", "messages", rows=message_log.messages),
+    Listing("/messages", "messages", chosen=message_log.messages),
     Listing("/audiences", "audiences", "items"),
-    Listing("/audiences/{audience_id}/members", "audience_members", "items", "member_id", parents="audiences"),
+    Listing("/audiences/{audience_id}/members", "audience_members", "items", "member_id", "audiences"),
     Listing("/lists", "lists", "items"),
-    Listing("/lists/{list_id}/subscriptions", "list_subscriptions", "items", "recipientId", parents="lists"),
-    Listing("/tenants", "tenants", wrapped=with_has_more, size=LIMITED),
-    Listing("/tenants/{tenant_id}/users", "tenant_users", "", "user_id", with_has_more, LIMITED, "tenants"),
-    Listing("/automations", "automations", wrapped=as_templates, rows=_of_version("automations")),
-    Listing("/automations/runs", "automation_runs", "", "run_id", as_runs, RUNS, rows=_runs("automation_runs")),
-    Listing("/journeys", "journeys", wrapped=as_templates, rows=_of_version("journeys")),
-    Listing("/journeys/runs", "journey_runs", "", "run_id", as_runs, RUNS, rows=_runs("journey_runs")),
-    Listing("/broadcasts", "broadcasts", size=LIMITED),
+    Listing("/lists/{list_id}/subscriptions", "list_subscriptions", "items", "recipientId", "lists"),
+    Listing("/tenants", "tenants", "items", paged="has_more"),
+    Listing("/tenants/{tenant_id}/users", "tenant_users", "items", "user_id", "tenants", "has_more"),
+    Listing("/tenants/{tenant_id}/templates", "tenant_templates", "items", "id", "tenants", "has_more"),
+    Listing("/users/{user_id}/preferences", "user_preferences", "items", "topic_id", "profiles"),
+    Listing("/automations", "automations", "templates", paged="cursor", chosen=_of_version),
+    Listing("/automations/runs", "automation_runs", "runs", "run_id", paged="next_cursor", chosen=_runs),
+    Listing("/automations/runs/{run_id}/steps", "automation_run_steps", "steps", "step_id", "automation_runs", ""),
+    Listing("/journeys", "journeys", "templates", paged="cursor", chosen=_of_version),
+    Listing("/journeys/{journey_id}/versions", "journey_versions", key="version", parents="journeys"),
+    Listing("/journeys/{journey_id}/templates", "journey_templates", parents="journeys"),
+    Listing("/journeys/runs", "journey_runs", "runs", "run_id", paged="next_cursor", chosen=_runs),
+    Listing("/journeys/runs/{run_id}/steps", "journey_run_steps", "steps", "node_id", "journey_runs", ""),
+    Listing("/broadcasts", "broadcasts"),
+    Listing("/broadcasts/{broadcast_id}/content", "broadcast_content", "", VERSION, "broadcasts", reply=_version),
     Listing("/brands", "brands"),
     Listing("/notifications", "notifications"),
-    Listing("/routing-strategies", "routing_strategies", size=LIMITED),
-    Listing("/preferences/sections", "preference_sections", wrapped=whole, rows=_sections),
     Listing(
-        "/preferences/sections/{section_id}/topics", "preference_topics", wrapped=whole, parents="preference_sections"
+        "/notifications/{notification_id}/versions", "notification_versions", "versions", "version", "notifications"
     ),
+    Listing(
+        "/notifications/{notification_id}/content",
+        "notification_content",
+        "",
+        VERSION,
+        "notifications",
+        "",
+        None,
+        _version,
+    ),
+    Listing("/routing-strategies", "routing_strategies"),
+    Listing(
+        "/routing-strategies/{routing_strategy_id}/notifications",
+        "routing_strategy_notifications",
+        parents="routing_strategies",
+    ),
+    Listing("/preferences/sections", "preference_sections", paged="", chosen=_sections),
+    Listing("/preferences/sections/{section_id}/topics", "preference_topics", parents="preference_sections", paged=""),
+    Listing(
+        "/digests/schedules/{schedule_id}/instances",
+        "digest_instances",
+        "items",
+        "digest_instance_id",
+        "digests",
+        "has_more",
+    ),
+    Listing("/translations/default/{locale}", "translations", "", "translation", "locales", reply=_text),
     Listing("/audit-events", "audit_events", key="auditEventId"),
 )

@@ -28,11 +28,11 @@ FILTERS = ("status", "notification")
 """Query parameters that ask for equality."""
 
 
-def messages(workspace: CourierWorkspace, request: Request) -> Rows:
+def messages(workspace: CourierWorkspace, request: Request, held: Rows) -> Rows:
     """The messages in view that the query asks for, newest first, as far as each has come."""
     after = parameters.instant(request, "enqueued_after")
     first = 0 if after is None else after + (not workspace.after_is_inclusive)
-    in_view = [as_of(row, workspace.now) for row in workspace.messages if first <= row["enqueued"] <= workspace.now]
+    in_view = [as_of(row, workspace.now) for row in held if first <= row["enqueued"] <= workspace.now]
     wanted = {name: value for name in FILTERS if (value := request.parameter(name))}
     with_archived = request.parameter("archived") == "true"
     chosen = [

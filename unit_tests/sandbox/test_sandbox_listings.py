@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import quote
+
 import pytest
 
 from sandbox import Sandbox, samples
@@ -50,12 +53,15 @@ def test_a_listing_of_iterable_is_read_to_its_end(seeded, ask, listing):
         assert len(found) == expected > 0
 
 
-@pytest.mark.parametrize("listing", courier.LISTINGS, ids=lambda listing: listing.path)
+PAGED = [listing for listing in courier.LISTINGS if not listing.reply]
+
+
+@pytest.mark.parametrize("listing", PAGED, ids=lambda listing: listing.path)
 def test_a_listing_of_courier_is_read_to_its_end(seeded, ask, listing):
     held = seeded.courier.held(listing.name)
     parents = held if listing.parents else {"": held}
     for parent, rows in parents.items():
-        path = listing.path.partition("{")[0] + parent + listing.path.partition("}")[2] if parent else listing.path
+        path = re.sub(r"{.*}", quote(parent, safe=""), listing.path)
         bodies = list(pages(seeded, ask, path, archived="true"))
         array = next(name for name, value in bodies[0].items() if isinstance(value, list))
         found = [row[listing.key] for body in bodies for row in body[array]]

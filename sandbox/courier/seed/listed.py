@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import date
 
 from sandbox import samples
-from sandbox.courier.listings import LISTINGS, Listing, key_of
+from sandbox.courier.listings import LISTINGS, VERSION, Listing, ids
 from sandbox.courier.seed.people import CREDENTIAL, user_id
 from sandbox.courier.timestamps import HOUR, MINUTE, iso, midnight
 from sandbox.courier.workspace import CourierWorkspace, Row
@@ -19,10 +19,17 @@ COUNTS_BELOW = {
     "audience_members": (25, 10, 1),
     "list_subscriptions": (21, 1, 10),
     "tenant_users": (27, 20, 1),
+    "tenant_templates": (101, 1),
     "preference_topics": (3, 1),
+    "digest_instances": (101, 0, 1),
+    "notification_content": (2, 1),
+    "broadcast_content": (1, 2),
+    "translations": (1, 1, 1),
+    "automation_run_steps": (0, 0, 0, 0, 0, 0, 3, 1),
+    "journey_run_steps": (0, 0, 0, 0, 0, 0, 1, 3),
 }
 COUNT_BELOW = (11, 1)
-"""Rows below the first parents; the others have none."""
+"""Rows below the first parents; the others have none, and neither have runs that begin after the anchor's midnight."""
 
 LISTS = ("eu.beta", "eu.beta.lyon", "us.beta", "vip ✨")
 
@@ -33,13 +40,15 @@ def fill(workspace: CourierWorkspace, anchor: date) -> None:
     """Fills each listing that holds nothing yet, parents before those below them."""
     workspace.held("automation_runs").extend(_runs("automation", 45, anchor))
     workspace.held("journey_runs").extend(_runs("journey", 25, anchor))
+    workspace.held("digests").extend({"id": f"sch/{number}"} for number in range(4))
+    workspace.held("locales").extend({"id": locale} for locale in ("fr_FR", "de_DE", "pt/BR"))
     for listing in LISTINGS:
         held = workspace.held(listing.name, below=listing.parents is not None)
         if not held and listing.parents is None:
             held.extend(_row(listing, number, anchor) for number in range(COUNTS.get(listing.name, COUNT)))
         elif not held:
             counts = COUNTS_BELOW.get(listing.name, COUNT_BELOW)
-            for place, parent in enumerate(map(key_of, workspace.held(str(listing.parents)))):
+            for place, parent in enumerate(ids(workspace.held(str(listing.parents)))):
                 first, count = sum(counts[:place]), sum(counts[place : place + 1])
                 numbers = range(count) if listing.key != "id" else range(first, first + count)
                 held[parent] = [_row(listing, number, anchor) for number in numbers]
@@ -74,6 +83,13 @@ def _notification(number: int) -> Row:
     return {"id": f"nt_{number:02}"} | (old if number % 2 else {"name": f"Order shipped {number} 🚚", "title": None})
 
 
+def _content(number: int) -> Row:
+    """Elements with locales: of one, and of one within another."""
+    inner = {"type": "text", "checksum": "c", "locales": {"pt/BR": {"checksum": "c"}}}
+    outer = {"type": "group", "checksum": "c", "locales": {"de_DE": {"checksum": "c"}}, "elements": [inner]}
+    return {VERSION: ("published", "draft")[number], "elements": [outer] if number else []}
+
+
 def tenant_id(number: int) -> str:
     return "acme" if number == 0 else f"tenant-{number}"
 
@@ -92,6 +108,10 @@ OWN: dict[str, Callable[[int], Row]] = {
         "parent_tenant_id": "acme" if number and number % 3 == 0 else None,
         "user_profile": {"slack": {"access_token": f"{CREDENTIAL}{number}", "channel": "C1"}, "desk": "north"},
     },
+    "preference_topics": lambda number: {"digest": {"schedules": [{"schedule_id": f"sch/{number}"}]}},
+    "notification_content": _content,
+    "broadcast_content": _content,
+    "tenant_templates": lambda number: {"data": {"routing": {"method": "all", "channels": ["email"]}}},
     "tenant_users": lambda number: {
         "user_id": user_id(number),
         "profile": {"title": "CTO", "firebaseToken": f"{CREDENTIAL}{number}"} if number % 2 == 0 else None,
