@@ -1,5 +1,7 @@
 """Pages that are computed are those of the manifest as it is now; pages that are written do not contradict the code."""
 
+import ast
+import importlib
 import json
 import math
 import re
@@ -233,6 +235,17 @@ def test_every_make_target_that_is_named_exists(name: str) -> None:
     commands = re.findall(r"(?:`|^\$ )make ((?:[a-z][a-z0-9-]*\b(?!=) ?)+)", page, re.MULTILINE)
 
     assert {target for command in commands for target in command.split()} - targets == set()
+
+
+def test_the_scripts_for_the_framework_are_short_and_import_what_there_is() -> None:
+    scripts = re.findall(r"```python\n(.*?)```", page("upstream.md"), re.DOTALL)
+    imports = [node for script in scripts for node in ast.walk(ast.parse(script)) if isinstance(node, ast.ImportFrom)]
+
+    assert len(scripts) == 6
+    assert max(len(script.splitlines()) for script in scripts) <= 20
+    for node in imports:
+        module = importlib.import_module(str(node.module))
+        assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
 
 
 @pytest.mark.parametrize("name", PAGES)
