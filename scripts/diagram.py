@@ -236,14 +236,6 @@ def _event_columns(streams: Sequence[Stream]) -> str:
     for stream in streams:
         for column in references(stream):
             having.setdefault(column, []).append(f"`{stream.name}`")
-    return "".join(
-        textwrap.fill(
-            f"`{column}`: {'all' if len(names) == len(streams) else ', '.join(names)}",
-            WIDTH,
-            initial_indent="- ",
-            subsequent_indent="  ",
-            break_long_words=False,
-        )
-        + "\n"
-        for column, names in having.items()
-    )
+    told = {column: "all" if len(names) == len(streams) else ", ".join(names) for column, names in having.items()}
+    wrapper = textwrap.TextWrapper(WIDTH, initial_indent="- ", subsequent_indent="  ", break_long_words=False)
+    return "".join(wrapper.fill(f"`{column}`: {names}") + "\n" for column, names in told.items())
