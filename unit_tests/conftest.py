@@ -38,16 +38,23 @@ Command = Callable[..., Sync]
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol() -> Generator[None, object, object]:
-    """Every test happens at NOW, with all its fixtures, and the Python processes that it starts begin then.
+    """Every test happens at NOW, with all its fixtures: its clock stands still, or jumps where it has a virtual one."""
+    with time_machine.travel(NOW, tick=False):
+        return (yield)
 
-    Their clocks go on from there; that of the test itself stands still, or jumps where it has a virtual one.
+
+@pytest.fixture(scope="session", autouse=True)
+def _processes_begin_at_now() -> Iterator[None]:
+    """The Python processes that tests start begin at NOW, too, and their clocks go on from there.
+
+    Once for all: a thread that waits under faketime looks at the environment, and must not find it half changed.
     """
     inherited = {
         "TEST_INSTANT": str(NOW.timestamp()),
         "PYTHONPATH": os.pathsep.join(filter(None, (str(INSTANT), os.environ.get("PYTHONPATH")))),
     }
-    with mock.patch.dict(os.environ, inherited), time_machine.travel(NOW, tick=False):
-        return (yield)
+    with mock.patch.dict(os.environ, inherited):
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
