@@ -6,7 +6,7 @@ from functools import partial
 
 from sandbox.budgets import Limiter
 from sandbox.courier import inbound, invoking, listings, message_log, profiles, sending, tenants
-from sandbox.courier.errors import internal_error, not_found, rate_limited, unauthorized
+from sandbox.courier.errors import not_found, rejection
 from sandbox.courier.idempotency import Replays
 from sandbox.courier.listings import LISTINGS
 from sandbox.courier.timestamps import DAY
@@ -61,16 +61,17 @@ class CourierApi:
             if found is None:
                 raise not_found()
             if request.headers.get("authorization") != f"Bearer {space.api_key}":
-                raise unauthorized()
+                raise rejection(401, "Unauthorized")
             if self._limiter and space.budget and not self._limiter.admits("all", space.budget, space.clock()):
-                raise rate_limited(space.retry_after)
+                after = {} if space.retry_after is None else {"Retry-After": str(space.retry_after)}
+                raise rejection(429, "Rate limit exceeded", after)
             return self._replays.answer(found[1], partial(self._endpoint, found[0]), space.now, DAY)
-        except Rejection as rejection:
-            return rejection.reply
+        except Rejection as refused:
+            return refused.reply
 
     def _endpoint(self, route: Route[CourierWorkspace], request: Request) -> Reply:
         space = self._workspace
         if space.crashes[request.path] > 0:
             space.crashes[request.path] -= 1
-            raise internal_error()
+            raise rejection(500, "Internal Server Error")
         return route.answer(space, request)

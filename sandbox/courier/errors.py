@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-from sandbox.messages import Reply, json_reply
+from sandbox.messages import json_reply
 from sandbox.routing import Rejection
 
-__all__ = ["Rejection", "bad_request", "conflict", "internal_error", "not_found", "rate_limited", "unauthorized"]
+__all__ = ["Rejection", "bad_request", "not_found", "rejection"]
+
+TYPES = {401: "authentication_error", 429: "rate_limit_error", 500: "api_error"}
+"""Of other statuses it is `invalid_request_error`."""
+
+
+def rejection(status: int, message: str, headers: dict[str, str] | None = None) -> Rejection:
+    body = {"message": message, "type": TYPES.get(status, "invalid_request_error")}
+    return Rejection(json_reply(body, status, headers))
 
 
 def bad_request(message: str) -> Rejection:
-    return Rejection(_error(400, "invalid_request_error", message))
+    return rejection(400, message)
 
 
 def not_found() -> Rejection:
-    return Rejection(_error(404, "invalid_request_error", "Not Found"))
-
-
-def conflict(message: str) -> Rejection:
-    return Rejection(_error(409, "invalid_request_error", message))
-
-
-def unauthorized() -> Rejection:
-    return Rejection(_error(401, "authentication_error", "Unauthorized"))
-
-
-def internal_error() -> Rejection:
-    return Rejection(_error(500, "api_error", "Internal Server Error"))
-
-
-def rate_limited(retry_after: int | None) -> Rejection:
-    """retry_after: seconds for the header of that name; None leaves it out."""
-    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    return Rejection(_error(429, "rate_limit_error", "Rate limit exceeded", headers))
-
-
-def _error(status: int, kind: str, message: str, headers: dict[str, str] | None = None) -> Reply:
-    return json_reply({"message": message, "type": kind}, status, headers)
+    return rejection(404, "Not Found")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.courier import bodies, invoking, tenants
-from sandbox.courier.errors import bad_request, conflict, internal_error
+from sandbox.courier.errors import bad_request, rejection
 from sandbox.courier.profiles import merge_profile
 from sandbox.courier.sending import ACCEPTED, log_event, new_id
 from sandbox.courier.workspace import CourierWorkspace, Row
@@ -64,7 +64,7 @@ def courier(workspace: CourierWorkspace, request: Request) -> Reply:
     if bodies.text(body, "type") != "track":
         raise bad_request("type must be track")
     if own_id in workspace.inbound_ids:
-        raise conflict("The messageId has been used before")
+        raise rejection(409, "The messageId has been used before")
     message_id = new_id(workspace)
 
     def effect() -> None:
@@ -90,7 +90,7 @@ def _check(workspace: CourierWorkspace, event: Row) -> None:
 
 def _check_form(event: Row) -> None:
     if not isinstance(event.get("messageId"), str):
-        raise internal_error()
+        raise rejection(500, "Internal Server Error")
     for name, value in event.items():
         if value is None and name not in IDS:
             raise bad_request(f"{name} must not be null")

@@ -22,28 +22,18 @@ from sandbox.courier.workspace import CourierWorkspace, Row, Rows
 from sandbox.messages import Reply, Request, json_reply
 
 
-@dataclass(frozen=True)
-class Page:
-    """Rows, and the cursor for those that follow; None on the last page."""
-
-    rows: Rows
-    cursor: str | None
-    size: int
+def _has_more(path: str, cursor: str | None, size: int) -> Row:
+    following = {"next_url": f"{path}?{urlencode({'cursor': cursor, 'limit': size})}", "cursor": cursor}
+    return {"type": "list", "url": path, "has_more": cursor is not None, **(following if cursor else {})}
 
 
-def _has_more(request: Request, page: Page) -> Row:
-    query = urlencode({"cursor": page.cursor, "limit": page.size})
-    following = {"next_url": f"{request.path}?{query}", "cursor": page.cursor} if page.cursor else {}
-    return {"type": "list", "url": request.path, "has_more": page.cursor is not None, **following}
-
-
-PAGING: dict[str, tuple[int, int, Callable[[Request, Page], Row]]] = {
-    "paging": (10, 10, lambda _, page: {"paging": {"cursor": page.cursor, "more": page.cursor is not None}}),
+PAGING: dict[str, tuple[int, int, Callable[[str, str | None, int], Row]]] = {
+    "paging": (10, 10, lambda path, cursor, size: {"paging": {"cursor": cursor, "more": cursor is not None}}),
     "has_more": (20, 100, _has_more),
-    "cursor": (10, 10, lambda _, page: {"cursor": page.cursor} if page.cursor else {}),
-    "next_cursor": (20, 50, lambda _, page: {"next_cursor": page.cursor} if page.cursor else {}),
+    "cursor": (10, 10, lambda path, cursor, size: {"cursor": cursor} if cursor else {}),
+    "next_cursor": (20, 50, lambda path, cursor, size: {"next_cursor": cursor} if cursor else {}),
 }
-"""Rows on a page, by default and at most where `limit` asks for more, and what goes with them."""
+"""Rows on a page, by default and if `limit` asks for more, and what goes with them; no cursor goes with the last."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +63,9 @@ class Listing:
         if not self.paged:
             return json_reply({array: rows})
         default, highest, paging = PAGING[self.paged]
-        page = self._page(request, rows, parameters.limit(request, default, highest))
-        return json_reply({**paging(request, page), array: page.rows})
+        size = parameters.limit(request, default, highest)
+        shown, cursor = self._page(request, rows, size)
+        return json_reply({**paging(request.path, cursor, size), array: shown})
 
     def _held(self, workspace: CourierWorkspace, request: Request) -> Rows:
         held = workspace.held(self.name, below=self.parents is not None)
@@ -85,14 +76,13 @@ class Listing:
             raise not_found()
         return list(held.get(parent, []))
 
-    def _page(self, request: Request, rows: Rows, size: int) -> Page:
+    def _page(self, request: Request, rows: Rows, size: int) -> tuple[Rows, str | None]:
         first = 0
         if cursor := request.parameter("cursor"):
             keys = [str(row[self.key]) for row in rows]
             first = keys.index(_decoded(cursor, keys)) + 1
-        shown = rows[first : first + size]
-        more = len(rows) > first + size
-        return Page(shown, b64encode(str(shown[-1][self.key]).encode()).decode() if more else None, size)
+        shown, rest = rows[first : first + size], rows[first + size :]
+        return shown, b64encode(str(shown[-1][self.key]).encode()).decode() if rest else None
 
 
 def ids(held: Any) -> list[str]:
@@ -137,14 +127,9 @@ def _of_version(workspace: CourierWorkspace, request: Request, held: Rows) -> Ro
 def _runs(workspace: CourierWorkspace, request: Request, held: Rows) -> Rows:
     """Runs that have begun since `start_date`, newest first, without `updated_at`."""
     first = parameters.day_or_instant(request, "start_date") or 0
-    begun = [(_began(row), row["run_id"], row) for row in held]
+    begun = [(milliseconds(row.get("created_at") or "1970-01-01"), row["run_id"], row) for row in held]
     chosen = sorted((run for run in begun if first <= run[0] <= workspace.now), key=lambda run: run[:2], reverse=True)
     return [{name: value for name, value in row.items() if name != "updated_at"} for _, _, row in chosen]
-
-
-def _began(row: Row) -> int:
-    """Epoch milliseconds; 0 for a run that does not say, which makes it the oldest."""
-    return milliseconds(row["created_at"]) if row.get("created_at") else 0
 
 
 def _sections(workspace: CourierWorkspace, request: Request, held: Rows) -> Rows:
@@ -152,17 +137,13 @@ def _sections(workspace: CourierWorkspace, request: Request, held: Rows) -> Rows
     return [{**row, "topics": workspace.preference_topics.get(row["id"], [])} for row in held]
 
 
-VERSION = "requested_version"
+VERSION, TEXT = "requested_version", "translation"
 
 
 def _version(request: Request, rows: Rows) -> Row:
     """The content of one version, which does not say that it was asked for."""
     row = found(rows, VERSION, request.parameter("version") or "published")
     return {name: value for name, value in row.items() if name != VERSION}
-
-
-def _text(request: Request, rows: Rows) -> str:
-    return str(rows[0]["translation"])
 
 
 LISTINGS = (
@@ -187,9 +168,7 @@ LISTINGS = (
     Listing("/broadcasts/{broadcast_id}/content", "broadcast_content", "", VERSION, "broadcasts", reply=_version),
     Listing("/brands", "brands"),
     Listing("/notifications", "notifications"),
-    Listing(
-        "/notifications/{notification_id}/versions", "notification_versions", "versions", "version", "notifications"
-    ),
+    Listing("/notifications/{notification_id}/versions", "notification_versions", "versions", "id", "notifications"),
     Listing(
         "/notifications/{notification_id}/content",
         "notification_content",
@@ -208,14 +187,7 @@ LISTINGS = (
     ),
     Listing("/preferences/sections", "preference_sections", paged="", chosen=_sections),
     Listing("/preferences/sections/{section_id}/topics", "preference_topics", parents="preference_sections", paged=""),
-    Listing(
-        "/digests/schedules/{schedule_id}/instances",
-        "digest_instances",
-        "items",
-        "digest_instance_id",
-        "digests",
-        "has_more",
-    ),
-    Listing("/translations/default/{locale}", "translations", "", "translation", "locales", reply=_text),
+    Listing("/digests/schedules/{schedule_id}/instances", "digest_instances", "items", "id", "digests", "has_more"),
+    Listing("/translations/default/{locale}", "translations", "", TEXT, "locales", reply=lambda _, rows: rows[0][TEXT]),
     Listing("/audit-events", "audit_events", key="auditEventId"),
 )

@@ -26,8 +26,5 @@ def day_or_instant(request: Request, name: str) -> int | None:
 
 def limit(request: Request, default: int, highest: int) -> int:
     """Rows on a page: what is out of range is moved into it, what is not a number is the default."""
-    try:
-        asked = int(request.parameter("limit") or default)
-    except ValueError:
-        return default
-    return min(max(asked, 1), highest)
+    asked = request.parameter("limit") or ""
+    return min(max(int(asked), 1), highest) if asked.lstrip("-").isdecimal() else default
