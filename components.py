@@ -1,4 +1,4 @@
-"""Python hooks for what the manifest has no word for; docs/development.md says why, hook by hook.
+"""Python hooks for what the manifest has no word for; docs/development.md says why.
 
 Each section uses only what stands above it. A field `name` is the stream's: every component gets its parameters.
 """
@@ -100,7 +100,7 @@ def parse_timestamp(value: Any) -> datetime:
     """Read a timestamp in any spelling of the vendors, as an aware datetime in UTC.
 
     Takes `2026-03-02 09:15:04`, with an offset, a fraction or two, epoch milliseconds, and ten digits of seconds.
-    Errors: ValueError for anything else, and beyond the calendar.
+    Errors: ValueError for others.
     """
     if isinstance(value, str) and value.isdecimal() and len(value) >= 10:
         value = int(value)
@@ -115,7 +115,7 @@ def parse_timestamp(value: Any) -> datetime:
         spelled = f"{match['date']}T{match['clock'] or '00:00:00'}.{fraction}{offset}"
         return datetime.fromisoformat(spelled).astimezone(UTC)
     except (OverflowError, OSError) as error:
-        raise ValueError("not a timestamp of the calendar") from error
+        raise ValueError("not a timestamp") from error
 
 
 # ---- JSON lines
@@ -356,7 +356,7 @@ class ListMemberExtractor(RecordExtractor):
 
 @dataclass
 class MetricsCsvExtractor(RecordExtractor):
-    """Reads a CSV of figures: columns in snake case, numbers as numbers, and in `data` the line in the vendor's names.
+    """Reads a CSV: columns in snake case, numbers as numbers, in `data` the line in the vendor's names.
 
     Lines alike in all of `variant_of` are told apart by `variant`: their `name`, a second one's with its number.
     """
@@ -388,7 +388,7 @@ def snake_case(name: str) -> str:
 class FieldPathsExtractor(RecordExtractor):
     """Reads the rows at each of `field_paths`, through arrays too; an empty path is the whole reply.
 
-    Of a mapping, each name and value is a record; so is a bare value, as `name_field`. `position_field` numbers rows.
+    Of a mapping, each name and value is one; so is a bare value, as `name_field`. `position_field` numbers them.
     """
 
     field_paths: list[list[str]]
@@ -414,7 +414,7 @@ class FieldPathsExtractor(RecordExtractor):
 
 
 class Window(NamedTuple):
-    """A span of time to ask an export for: whole seconds, UTC, start inclusive, end exclusive."""
+    """A span of time: whole seconds, UTC, start inclusive, end exclusive."""
 
     start: datetime
     end: datetime
@@ -424,27 +424,30 @@ class Window(NamedTuple):
         return cls(parse_timestamp(cursor_slice["start_time"]), parse_timestamp(cursor_slice["end_time"]))
 
     def __str__(self) -> str:
-        return f"{self.start:%Y-%m-%d %H:%M:%S} – {self.end:%Y-%m-%d %H:%M:%S}"
+        return f"{self.start:%F %T} – {self.end:%F %T}"
 
     def to_slice(self) -> StreamSlice:
         span = {"start_time": self.start.isoformat(), "end_time": self.end.isoformat()}
         return StreamSlice(partition={}, cursor_slice=span)
+
+    def days(self) -> Iterator[Json]:
+        day = self.start
+        while day < self.end:
+            yield Window(day, day := day + timedelta(1)).to_slice().cursor_slice
 
 
 @dataclass
 class WindowBoundaryFilter(RecordFilter):
     """Leaves the rows of a window's end second to the next window, which starts with it.
 
-    Rows dated elsewhere are kept: should the vendor select by another date, no other window brings them.
+    Rows dated elsewhere are kept: no other window may bring them.
     """
 
     name: str = ""
     cursor_field: str = ""
 
-    def filter_records(
-        self, records: Iterable[Any], stream_state: Any, stream_slice: Any = None, next_page_token: Any = None
-    ) -> Iterator[Json]:
-        start, end = (moment.isoformat()[:19] for moment in Window.of(stream_slice))
+    def filter_records(self, records: Iterable[Any], *_: Any, **given: Any) -> Iterator[Json]:
+        start, end = (moment.isoformat()[:19] for moment in Window.of(given["stream_slice"]))
         odd = 0
         for row in records:
             try:
@@ -485,7 +488,7 @@ class RecordKeyTransformation(RecordTransformation):
 
 
 def stable_hash(kind: str, row: Row) -> str:
-    """Return 128 bits in hexadecimal over `kind` and what Iterable does not rewrite of a row."""
+    """Return 128 bits in hexadecimal over what Iterable does not rewrite of a row."""
     names = " ".join(row)
     if "itblInternal" in names or "eventUpdatedAt" in names:
         kept = (name for name in row if name != "eventUpdatedAt" and name.partition(".")[0] != "itblInternal")
@@ -503,9 +506,10 @@ class PartitionFieldsTransformation(RecordTransformation):
 
     extra_fields: Mapping[str, str] = field(default_factory=dict)
 
-    def transform(self, record: Row, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
-        record |= {name: value for name, value in stream_slice.partition.items() if name != "parent_slice"}
-        record |= {name: stream_slice.extra_fields[of] for name, of in self.extra_fields.items()}
+    def transform(self, record: Row, *_: Any, **given: Any) -> None:
+        item = given["stream_slice"]
+        record |= {name: value for name, value in item.partition.items() if name != "parent_slice"}
+        record |= {name: item.extra_fields[of] for name, of in self.extra_fields.items()}
 
 
 _CREDENTIAL = re.compile(
@@ -515,7 +519,7 @@ _CREDENTIAL = re.compile(
 
 @dataclass
 class RedactionTransformation(RecordTransformation):
-    """Takes out of a record, however deep, what is named like a credential and is no number or boolean."""
+    """Takes out of a record, however deep, texts, lists and objects named like a credential."""
 
     name: str
     _taken_out: Iterator[int] = field(init=False, repr=False, default_factory=lambda: itertools.count(1))
@@ -692,7 +696,7 @@ class ItemRefused(AirbyteTracedException):
     """The vendor says no about one item."""
 
 
-class TransferBroken(Exception):  # noqa: N818 - a shorter window is the answer to it, not a failure
+class TransferBroken(Exception):  # noqa: N818 - no failure: a shorter window is tried
     """A reply that did not come whole."""
 
 
@@ -1108,9 +1112,9 @@ class AdaptiveWindowRetriever(SimpleRetriever):
 class SequentialPartitionRetriever(SimpleRetriever):
     """Reads a stream's items, every combination of what `parents` list, as one partition; `items_at_once` together.
 
-    An item that the vendor refuses is left out, with a warning: a group, once its halves were; where `other_way` names
-    a field, once it was refused, or empty, with that set, too. One that cannot be had fails the stream after the others
-    were read. Logs may show `shown_field`; rows are `unique_field`.
+    An item that the vendor refuses is left out: a group, once its halves were; where `other_way` names a field, once
+    it was refused, or empty, with that set, too. One that cannot be had fails the stream after others. Logs show
+    `shown_field`; rows are `unique_field`. `by_day`, days are read and saved one by one.
     """
 
     parents: list[PartitionRouter] | None = None
@@ -1119,6 +1123,7 @@ class SequentialPartitionRetriever(SimpleRetriever):
     other_way: str = ""
     unique_field: str = ""
     items_at_once: int = 1
+    by_day: bool = False
 
     def __post_init__(self, parameters: Json) -> None:
         super().__post_init__(parameters)
@@ -1128,21 +1133,21 @@ class SequentialPartitionRetriever(SimpleRetriever):
         span = stream_slice.cursor_slice if stream_slice else {}
         refused: list[str] = []
         failed: list[str] = []
-        seen: set[Any] = {None}
+        seen: set[Any] = set()
         with heartbeat(f"{self.name}: still reading"):
-            read = functools.partial(self._read, records_schema, span, refused, failed)
-            for record in self._side_by_side(read):
-                key = record.data.get(self.unique_field)
-                if key is None or key not in seen:
-                    seen.add(key)
-                    yield record
+            for part in Window.of(span).days() if self.by_day else [span]:
+                read = functools.partial(self._read, records_schema, part, refused, failed)
+                for record in self._side_by_side(read):
+                    if (key := record.data.get(self.unique_field)) is None or key not in seen:
+                        seen.add(key)
+                        yield record
+                if isinstance(self.cursor, ConcurrentCursor) and not failed:
+                    save_state(self.cursor, self.name, Window.of(part))
         if refused:
             LOGGER.warning(f"{self.name}: left out {len(refused):,} of its items; the first: {refused[0]}")
         if failed:
             count = f"Stream {self.name} lacks {len(failed):,} of its items"
             raise failure(f"{count}; all others were read, and the next sync asks again. The first: {failed[0]}")
-        if isinstance(self.cursor, ConcurrentCursor):
-            save_state(self.cursor, self.name, Window.of(span))
 
     def _read(self, schema: Json, span: Json, refused: list[str], failed: list[str], item: Row) -> Iterator[Record]:
         shown = f"{self.shown_field} {item[self.shown_field]}: " if self.shown_field else ""
@@ -1166,18 +1171,19 @@ class SequentialPartitionRetriever(SimpleRetriever):
             refused.append(refusal)
 
     def _side_by_side(self, read: Callable[[Row], Iterator[Record]]) -> Iterator[Record]:
-        combinations = itertools.product(*(router.stream_slices() for router in self.parents or []))
+        count = itertools.count()
+        combinations = itertools.product(*(each.stream_slices() for each in self.parents or []))
         items = ({name: value for part in parts for name, value in part.partition.items()} for parts in combinations)
-        shown = itertools.takewhile(lambda numbered: not self._pages.limit_reached(numbered[0]), enumerate(items))
+        shown = itertools.takewhile(lambda _: not self._pages.limit_reached(next(count)), items)
         if self.items_at_once == 1:
-            yield from itertools.chain.from_iterable(read(item) for _, item in shown)
+            yield from itertools.chain.from_iterable(map(read, shown))
             return
         with ThreadPoolExecutor(self.items_at_once) as pool:
-            while batch := [item for _, item in itertools.islice(shown, self.items_at_once)]:
+            while batch := [*itertools.islice(shown, self.items_at_once)]:
                 yield from itertools.chain.from_iterable(pool.map(lambda item: list(read(item)), batch))
 
     def _other_ways(self, item: Row, refused: bool) -> list[Row]:
-        """Return what to ask for in place of an item: for `{"id": [1, 2]}`, each half."""
+        """Return what to ask for instead: for `{"id": [1, 2]}`, each half."""
         for name, group in item.items():
             if refused and name != "parent_slice" and isinstance(group, list) and len(group) > 1:
                 half = len(group) // 2

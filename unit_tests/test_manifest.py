@@ -168,7 +168,7 @@ def test_a_primary_key_consists_of_columns_that_are_never_null(stream: streams.S
 def test_a_cursor_is_a_column_of_instants(stream: streams.Stream) -> None:
     column = stream.columns[stream.cursor]
 
-    assert column.get("format") == "date-time" or "epoch milliseconds" in column["description"].lower()
+    assert column.get("format") in ("date", "date-time") or "epoch milliseconds" in column["description"].lower()
 
 
 @pytest.mark.parametrize("stream", EXPORTS, ids=NAME)

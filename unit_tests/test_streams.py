@@ -42,6 +42,8 @@ from unit_tests.support.invariants import Row, differences, leaves, misfits, unp
 pytestmark = pytest.mark.slow  # one sync of the whole manifest
 START = "2025-08-18T00:00:00Z"
 FIVE_MINUTES_AGO = "2026-03-15T11:55:00+00:00"
+MIDNIGHT = "2026-03-16"
+NO_CURSOR = {"__ab_no_cursor_state_message": True}
 MEMBERS = 30
 NOON = int(NOW.timestamp() * 1000)
 
@@ -155,7 +157,7 @@ def test_the_last_state_is_one_to_go_on_from(whole: Whole, stream: str) -> None:
     cursor = STREAMS[stream].cursor
 
     assert whole.sync.states[stream][-1] == (
-        {cursor: FIVE_MINUTES_AGO} if cursor else {"__ab_no_cursor_state_message": True}
+        {cursor: MIDNIGHT if cursor == "day" else FIVE_MINUTES_AGO} if cursor else NO_CURSOR
     )
 
 
@@ -277,7 +279,7 @@ def contents(project: IterableProject, medium: str) -> list[Row]:
     ]
 
 
-ELSEWHERE = {"events", "campaigns_metrics", "experiment_metrics"}
+ELSEWHERE = {"events", "campaigns_metrics", "campaigns_metrics_daily", "experiment_metrics"}
 EXPECTED: dict[str, Callable[[IterableProject], list[Row]]] = {
     "templates": lambda project: [{**row, "createdAt": spelt(row["createdAt"] / 1000)} for row in changed(project)],
     "metadata": lambda project: [{"name": name} for name in project.metadata],
