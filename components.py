@@ -89,7 +89,7 @@ class Timestamp(str):
 def format_timestamp(value: Any) -> Timestamp:
     """Spell a timestamp in RFC 3339 and UTC: `2026-03-02 09:15:04 +0000` becomes `2026-03-02T09:15:04+00:00`."""
     if isinstance(value, str) and value[19:] in _UTC_OFFSETS and value[7:8] == "-" and value[13:17:3] == "::":
-        # The spelling of nearly every row needs no regular expression.
+        # Most rows need no regular expression.
         spelled = f"{value[:10]}T{value[11:19]}+00:00"
         datetime.fromisoformat(spelled)
         return Timestamp(spelled)
@@ -156,7 +156,7 @@ def is_error_report(value: Any) -> bool:
 
 
 def in_batches(rows: Iterator[Any]) -> Iterator[Any]:
-    """Yield rows, some read ahead: one by one, they wake the thread that prints, which costs a seventh."""
+    """Yield rows, some read ahead: one by one, they wake the thread that prints."""
     while batch := list(itertools.islice(rows, ROWS_AT_A_TIME)):
         yield from batch
 
@@ -336,10 +336,7 @@ class JsonLinesExtractor(RecordExtractor):
 
 @dataclass
 class ListMemberExtractor(RecordExtractor):
-    """Reads the members of a list, one a line: `ana@example.com` has an `email`, `u-1` a `userId`.
-
-    What has an at sign and is no plain address, as `auth0|ana@example.com`, is an `identifier` only.
-    """
+    """Reads the members of a list, one a line: `ana@example.com` has an `email`, `u-1` a `userId`."""
 
     ADDRESS = re.compile(r"[^@|]+@[^@]+\.[^@.]+")
 
@@ -386,7 +383,7 @@ def snake_case(name: str) -> str:
 
 @dataclass
 class FieldPathsExtractor(RecordExtractor):
-    """Reads the rows at each of `field_paths`, through arrays too; an empty path is the whole reply.
+    """Reads the rows at each of `field_paths`, through arrays too; an empty path is the whole reply, JSON or text.
 
     Of a mapping, each name and value is one; so is a bare value, as `name_field`. `position_field` numbers them.
     """
@@ -397,7 +394,12 @@ class FieldPathsExtractor(RecordExtractor):
     position_field: str = ""
 
     def extract_records(self, response: Response) -> Iterator[Row]:
-        body = response.json()
+        try:
+            body = response.json()
+        except ValueError:
+            if any(self.field_paths):
+                raise
+            body = response.text
         for position, row in enumerate(row for path in self.field_paths for row in self._rows(body, path)):
             yield {**row, self.position_field: position} if self.position_field else row
 
@@ -750,7 +752,7 @@ class VendorErrorHandler(DefaultErrorHandler):
             if is_power_of_ten(number := next(self._ignored)):
                 LOGGER.warning(f"{self.name}: {number:,} left out so far. {refused}.")
             return ErrorResolution(ResponseAction.IGNORE, None, f"{self.name}: {number} left out so far.")
-        # Raised: for FAIL, the framework logs address and body.
+        # Raised: FAIL logs address and body.
         if action == "skip":
             raise ItemRefused(None, f"{refused}: it is left out.", FailureType.config_error)
         raise failure(f"{refused}: {rule['remedy']}.", FailureType.config_error)

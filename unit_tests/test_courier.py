@@ -455,6 +455,21 @@ def test_translations_are_read_of_every_locale_that_profiles_and_templates_name(
     assert asked == {f"/translations/default/{locale}": 1 for locale in ("de", "fr_FR", "it", "pt/BR")}
 
 
+@pytest.mark.parametrize("reply", ['msgid "a"\nmsgstr "b"\n', json.dumps('msgid "a"\nmsgstr "b"\n')])
+def test_a_translation_is_the_same_whether_the_reply_is_a_file_or_quotes_one(
+    sandbox: Sandbox, sync: Syncing, reply: str
+) -> None:
+    sandbox.courier.messages = [message(1, days_ago=1)]
+    sandbox.courier.profiles = {"user-1": {"profile": {"locale": "fr_FR"}}}
+    vars(sandbox.courier)["locales"] = [{"id": "fr_FR"}]
+    vars(sandbox.courier)["translations"] = {"fr_FR": [{"translation": ""}]}
+    sandbox.faults.add(Fault("^/translations/", Answer(200, reply)))
+
+    synced = sync("translations")
+
+    assert synced.records["translations"] == [{"locale": "fr_FR", "translation": 'msgid "a"\nmsgstr "b"\n'}]
+
+
 def test_the_bag_of_a_history_row_stays_what_the_sender_put_into_it(sandbox: Sandbox, sync: Syncing) -> None:
     sandbox.courier.messages = [message(1, days_ago=1)]
     sandbox.courier.history = {"m1": [{"type": "ENQUEUED", "ts": 1, "data": {"order": 7}, "later": True}]}
