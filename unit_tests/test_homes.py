@@ -257,7 +257,7 @@ def submitted(schema: dict[str, Any]) -> dict[str, Any]:
     ("filled", "tried", "first", "last"),
     [
         (("api_key", "start_date", "api_url"), ["/api/lists", "/api/export/data.json"], "lists", "unknown_session"),
-        (("courier.api_key", "courier.api_url"), ["/messages"], "brands", "journey_runs"),
+        (("courier.api_key", "courier.api_url"), ["/messages"], "brands", "journey_run_steps"),
     ],
     ids=["Iterable", "Courier"],
 )
