@@ -7,55 +7,43 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 from math import inf
 from zlib import crc32
 
+from sandbox import samples
 from sandbox.iterable import parameters
 from sandbox.iterable.events import Row
 from sandbox.iterable.project import IterableProject
 from sandbox.messages import Reply, Request, text_reply
 
 Cells = Mapping[str, str]
+FIGURES = [name for name in samples.columns("campaigns_metrics") if name not in ("id", "data")]
 
 
 def _listed(names: str) -> tuple[str, ...]:
     return tuple(" ".join(names.split()).split(", "))
 
 
-EVERY_MEDIUM = _listed("""
-    Average Custom Conversion Value, Average Order Value, Revenue, Sum of Custom Conversions, Total Custom
-    Conversions, Total Purchases, Unique Custom Conversions, Unique Purchases
-""")
-BY_MEDIUM = {
-    "Email": _listed("""
-        Purchases / M (Email), Revenue / M (Email), Total Complaints, Total Email Holdout, Total Email Opens,
-        Total Email Opens (filtered), Total Email Send Skips, Total Email Sends, Total Emails Bounced, Total
-        Emails Clicked, Total Emails Delivered, Total Hosted Unsubscribe Clicks, Total Unsubscribes, Unique
-        Email Clicks, Unique Email Opens, Unique Email Opens (filtered), Unique Email Opens Or Clicks, Unique
-        Email Sends, Unique Emails Bounced, Unique Emails Delivered, Unique Hosted Unsubscribe Clicks, Unique
-        Unsubscribes
-    """),
-    "Push": _listed("""
-        Purchases / M (Push), Revenue / M (Push), Total App Uninstalls, Total Push Holdout, Total Push Send
-        Skips, Total Pushes Bounced, Total Pushes Delivered, Total Pushes Opened, Total Pushes Sent, Unique
-        Pushes Bounced, Unique Pushes Delivered, Unique Pushes Opened, Unique Pushes Sent
-    """),
-    "InApp": _listed("""
-        Total In-app Clicks, Total In-app Closes, Total In-app Deletes, Total In-app Holdout, Total In-app
-        Opens, Total In-app Send Skips, Total In-app Sent, Total In-apps Delivered, Total Inbox Impressions,
-        Unique In-app Clicks, Unique In-app Opens, Unique In-app Sends, Unique In-apps Delivered
-    """),
-    "SMS": _listed("""
-        Purchases / M (SMS), Revenue / M (SMS), Total Inbound SMS, Total SMS Bounced, Total SMS Clicks, Total
-        SMS Delivered, Total SMS Holdout, Total SMS Send Skips, Total SMS Sent, Unique Inbound SMS, Unique SMS
-        Bounced, Unique SMS Clicks, Unique SMS Delivered, Unique SMS Sent
-    """),
-    "WebPush": _listed("""
-        Total Web Push Clicks, Total Web Push Send Skips, Total Web Pushes Sent, Total WebPush Holdout, Unique
-        Web Push Clicks, Unique Web Pushes Sent
-    """),
+SPELLINGS = {" M ": " / M ", "In App": "In-app", "Sms": "SMS", "Filtered": "(filtered)"}
+PARTS = {
+    "WebPush": "web_push",
+    "Push": "push|app_uninstalls",
+    "InApp": "in_app|inbox",
+    "SMS": "sms",
+    "Email": "email|complaint|unsubscribe",
 }
+"""What the columns about a medium are called; all others are about every medium."""
+
+
+def _header(column: str) -> str:
+    """Return what the vendor calls a column: `purchases_m_email` becomes `Purchases / M (Email)`."""
+    name = re.sub(r"(?<= M )(\w+)$", r"(\1)", column.replace("_", " ").title())
+    return reduce(lambda name, spelling: name.replace(*spelling), SPELLINGS.items(), name)
+
+
 EXPERIMENT_COLUMNS = _listed("""
     Campaign ID, Experiment ID, Template ID, Name, Type, Created by, Creation Date, Last modified, Subject,
     Improvement, Confidence, Total Email Sends, Email Delivery Rate, Total Emails Delivered, Total Email Opens,
@@ -83,8 +71,12 @@ def experiment_metrics(project: IterableProject, request: Request) -> Reply:
     return text_reply(_csv(EXPERIMENT_COLUMNS, chosen))
 
 
-def _columns(campaign: Row) -> tuple[str, ...]:
-    return EVERY_MEDIUM + BY_MEDIUM.get(campaign.get("messageMedium", ""), ())
+def _columns(campaign: Row) -> list[str]:
+    return [_header(name) for name in FIGURES if _medium(name) in ("", campaign.get("messageMedium"))]
+
+
+def _medium(column: str) -> str:
+    return next((medium for medium, parts in PARTS.items() if re.search(parts, column)), "")
 
 
 def _cells(campaign: Row, start: float, end: float) -> Cells:
