@@ -180,11 +180,11 @@ class Built:
         self._rows: dict[tuple[str, str], list[Row]] = {}
 
     def _load(self, tables: Tables) -> None:
-        for name, table in tables.items():
-            self.write(RAW, name, table if name in BARE else table.with_columns(self._added))
+        added = {name: table if name in BARE else table.with_columns(self._added) for name, table in tables.items()}
+        self.write(RAW, added)
 
-    def write(self, schema: str, name: str, table: Table) -> None:
-        self._warehouse.write(schema, name, table)
+    def write(self, schema: str, tables: Tables) -> None:
+        self._warehouse.write(schema, tables)
 
     def build(self, target: str, *models: str, **variables: Any) -> None:
         self._project.build(target, "--select", *models, **self._variables | variables)
@@ -565,7 +565,7 @@ def test_the_pages_comparison_shows_the_days_that_differ(on_duckdb: Built, loade
         for row in on_duckdb.rows(model)
         if row["event_name"] != "pushSend"
     }
-    on_duckdb.write("iterable", model, theirs)
+    on_duckdb.write("iterable", {model: theirs})
 
     expected = Counter(row["createdAt"][:10] for row in loaded.events("push_send"))
     assert on_duckdb.query(query) == [
@@ -607,8 +607,7 @@ def test_both_warehouses_hold_the_same(on_duckdb: Built, on_postgres: Built, mod
 @pytest.mark.parametrize("model", [pytest.param("users_latest", marks=[*needs_dbt, needs_postgres])])
 def test_names_may_be_in_capitals_and_streams_may_be_left_out(on_postgres: Built, loaded: Loaded, model: str) -> None:
     """Snowflake's tables have such names; and people sync what they need."""
-    for name in ("users", "email_send"):
-        on_postgres.write("capitals", name.upper(), loaded.second[name].in_capitals())
+    on_postgres.write("capitals", {name.upper(): loaded.second[name].in_capitals() for name in ("users", "email_send")})
     on_postgres.build(OTHER, "messaging", "--exclude-resource-type", "test", messaging_schema="capitals")
 
     assert sorted(map(str, on_postgres.rows(model, OTHER))) == sorted(map(str, on_postgres.rows(model)))

@@ -95,8 +95,8 @@ class Warehouse(Protocol):
     def output(self, schema: str) -> Row:
         """A target of a dbt profile."""
 
-    def write(self, schema: str, name: str, table: Table) -> None:
-        """Replaces a table."""
+    def write(self, schema: str, tables: Tables) -> None:
+        """Replaces tables."""
 
     def rows(self, query: str) -> list[Row]:
         """The rows of a query, with values as JSON has them."""
@@ -126,23 +126,27 @@ class DuckDb:
     def output(self, schema: str) -> Row:
         return {"type": "duckdb", "path": str(self.path), "schema": schema, "threads": 8}
 
-    def write(self, schema: str, name: str, table: Table) -> None:
-        lines = self.path.with_suffix(".jsonl")
-        lines.write_text("".join(json.dumps(row) + "\n" for row in table.rows), encoding="utf-8")
+    def write(self, schema: str, tables: Tables) -> None:
         with duckdb.connect(str(self.path)) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
-            connection.execute(f'CREATE OR REPLACE TABLE "{schema}"."{name}" ({columns_of(table, self.json_type)})')
-            if table.rows:
-                fields = ", ".join(
-                    f"'{column}': '{kind}'"
-                    for column, kind in connection.execute(
-                        "SELECT column_name, data_type FROM duckdb_columns() WHERE schema_name = ? AND table_name = ?",
-                        [schema, name],
-                    ).fetchall()
-                )
-                source = f"read_json('{lines}', format = 'newline_delimited', columns = {{{fields}}})"
-                connection.execute(f'INSERT INTO "{schema}"."{name}" SELECT * FROM {source}')
+            for name, table in tables.items():
+                connection.execute(f'CREATE OR REPLACE TABLE "{schema}"."{name}" ({columns_of(table, self.json_type)})')
+                if table.rows:
+                    self._insert(connection, schema, name, table)
+
+    def _insert(self, connection: duckdb.DuckDBPyConnection, schema: str, name: str, table: Table) -> None:
+        lines = self.path.with_suffix(".jsonl")
+        lines.write_text("".join(json.dumps(row) + "\n" for row in table.rows), encoding="utf-8")
+        fields = ", ".join(
+            f"'{column}': '{kind}'"
+            for column, kind in connection.execute(
+                "SELECT column_name, data_type FROM duckdb_columns() WHERE schema_name = ? AND table_name = ?",
+                [schema, name],
+            ).fetchall()
+        )
+        source = f"read_json('{lines}', format = 'newline_delimited', columns = {{{fields}}})"
+        connection.execute(f'INSERT INTO "{schema}"."{name}" SELECT * FROM {source}')
 
     def rows(self, query: str) -> list[Row]:
         with duckdb.connect(str(self.path)) as connection:
@@ -173,16 +177,17 @@ class PostgresDatabase:
         where = {"host": HOST, "port": self.server.port, "user": USER, "password": "", "dbname": USER}
         return {"type": "postgres", **where, "schema": schema, "threads": 8}
 
-    def write(self, schema: str, name: str, table: Table) -> None:
-        target = f'"{schema}"."{name}"'
-        rows = json.dumps(table.rows)
-        assert "$rows$" not in rows
-        self.server.execute(
-            f'CREATE SCHEMA IF NOT EXISTS "{schema}";',
-            f"DROP TABLE IF EXISTS {target};",
-            f"CREATE TABLE {target} ({columns_of(table, self.json_type)});",
-            f"INSERT INTO {target} SELECT * FROM jsonb_populate_recordset(NULL::{target}, $rows${rows}$rows$);",
-        )
+    def write(self, schema: str, tables: Tables) -> None:
+        statements = [f'CREATE SCHEMA IF NOT EXISTS "{schema}";']
+        for name, table in tables.items():
+            target, rows = f'"{schema}"."{name}"', json.dumps(table.rows)
+            assert "$rows$" not in rows
+            statements += [
+                f"DROP TABLE IF EXISTS {target};",
+                f"CREATE TABLE {target} ({columns_of(table, self.json_type)});",
+                f"INSERT INTO {target} SELECT * FROM jsonb_populate_recordset(NULL::{target}, $rows${rows}$rows$);",
+            ]
+        self.server.execute(*statements)
 
     def rows(self, query: str) -> list[Row]:
         return self.server.rows(query)
