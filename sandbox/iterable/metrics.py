@@ -21,13 +21,7 @@ from sandbox.messages import Reply, Request, text_reply
 
 Cells = Mapping[str, str]
 FIGURES = [name for name in samples.columns("campaigns_metrics") if name not in ("id", "data")]
-
-
-def _listed(names: str) -> tuple[str, ...]:
-    return tuple(" ".join(names.split()).split(", "))
-
-
-SPELLINGS = {" M ": " / M ", "In App": "In-app", "Sms": "SMS", "Filtered": "(filtered)"}
+SPELLINGS = {" Id": " ID", " M ": " / M ", "In App": "In-app", "Sms": "SMS", "Filtered": "(filtered)"}
 PARTS = {
     "WebPush": "web_push",
     "Push": "push|app_uninstalls",
@@ -44,12 +38,8 @@ def _header(column: str) -> str:
     return reduce(lambda name, spelling: name.replace(*spelling), SPELLINGS.items(), name)
 
 
-EXPERIMENT_COLUMNS = _listed("""
-    Campaign ID, Experiment ID, Template ID, Name, Type, Created by, Creation Date, Last modified, Subject,
-    Improvement, Confidence, Total Email Sends, Email Delivery Rate, Total Emails Delivered, Total Email Opens,
-    Unique Email Opens Or Clicks, Email Open Rate, Total Emails Clicked, Unique Email Clicks, Clicks / Opens, Email
-    Click Rate, Revenue, Total Purchases, Unique Purchases, Average Order Value, Purchases / M, Revenue / M
-""")
+NOT_SENT = ("variant", "data")
+EXPERIMENT_COLUMNS = [_header(name) for name in samples.columns("experiment_metrics") if name not in NOT_SENT]
 
 
 def campaign_metrics(project: IterableProject, request: Request) -> Reply:
