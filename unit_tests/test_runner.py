@@ -333,10 +333,12 @@ def test_the_catalog_that_is_printed_is_one_that_read_takes(
 
 @pytest.mark.slow
 def test_a_catalog_holds_every_stream_of_the_vendor_that_is_configured(
-    files: Path, discovered: Sync, capfd: pytest.CaptureFixture[str]
+    files: Path, discovered: Sync, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = files / "config.json"
     config.write_text(json.dumps({"courier": {"api_key": KEY}}), encoding="utf-8")
+    # Its lines go to stdout, as in the command.
+    monkeypatch.setattr(logging.getLogger("airbyte"), "handlers", [logging.StreamHandler(sys.stdout)])
 
     assert runner.run(runner.parse_arguments(["catalog", "--config", str(config)])) == 0
     PRINT_BUFFER.flush()
