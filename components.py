@@ -397,8 +397,6 @@ class FieldPathsExtractor(RecordExtractor):
         try:
             body = response.json()
         except ValueError:
-            if any(self.field_paths):
-                raise
             body = response.text
         for position, row in enumerate(row for path in self.field_paths for row in self._rows(body, path)):
             yield {**row, self.position_field: position} if self.position_field else row
@@ -709,7 +707,7 @@ class VendorErrorHandler(DefaultErrorHandler):
     `answers` gives an `action` by status (`404`, `4xx`), with a word of the body (`500 GenericError`), by `timeout` or
     `silence`: `retry`; `split` (the window); `skip` or `ignore` (the item: the retriever is told, or not); `fail`, with
     a `remedy`. The longest entry that fits counts, from the request's answer number `after` on; before, it is retried.
-    A good answer's `body` is `json`, `lines`, or a `stream`, not read here; any other one counts as a 502.
+    A good answer's `body` is `json`, `lines` of text, or a `stream`, not read here; any other one counts as a 502.
     """
 
     name: str = ""
@@ -760,12 +758,11 @@ class VendorErrorHandler(DefaultErrorHandler):
     def _is_data(self, response: Response) -> bool:
         if self.body == "stream":
             return "html" not in response.headers.get("Content-Type", "").lower()
-        start = response.content[:64].lstrip()[:1]
         text = response.content if self.body == "json" else response.content[-9999:].rstrip().rpartition(b"\n")[2]
         try:
             return not is_error_report(json.loads(text))
         except ValueError:
-            return not start or start not in (b"<" if self.body == "lines" else b"<{[")
+            return self.body == "lines" and response.content[:64].lstrip()[:1] != b"<"
 
 
 def _fits(entry: str, outcome: str, body: str) -> bool:
@@ -817,14 +814,17 @@ class BuilderPages:
     LIMIT = 5
 
     def __init__(self, stream: str) -> None:
-        self._stream, self._is_test_read = stream, False
+        self._stream, self._shown = stream, 0
 
     def __call__(self, response: Response) -> Any:
-        self._is_test_read = True
+        self._shown += 1
         return format_http_message(response, f"Request of {self._stream}", "A page of records", self._stream)
 
-    def limit_reached(self, parts_read: int) -> bool:
-        return self._is_test_read and parts_read >= self.LIMIT
+    def limit_reached(self) -> bool:
+        return self._shown >= self.LIMIT
+
+    def until_limit(self, parts: Iterable[Any]) -> Iterator[Any]:
+        return itertools.takewhile(lambda _: not self.limit_reached(), parts)
 
 
 HEARTBEAT_SECONDS = 60.0
@@ -1069,8 +1069,7 @@ class AdaptiveWindowRetriever(SimpleRetriever):
     def read_records(self, records_schema: Json, stream_slice: StreamSlice | None = None) -> Iterable[Record]:
         start, end = Window.of(stream_slice or {})
         size = AdaptiveWindowSize(timedelta(days=self.first_window_days))
-        windows = 0
-        while start < end and not self._pages.limit_reached(windows):
+        while start < end and not self._pages.limit_reached():
             window = Window(start, min(end, start + size.length))
             copy = WindowCopy()
             with copy.file:
@@ -1093,7 +1092,6 @@ class AdaptiveWindowRetriever(SimpleRetriever):
             LOGGER.info(f"{self.name}: {window} read, {copy.lines:,} lines in {copy.seconds:.1f} s.")
             size.succeeded(window.end - window.start, copy.seconds, copy.lines)
             start = window.end
-            windows += 1
 
     def _fetch(self, window: Window, copy: WindowCopy) -> None:
         if self._jobs:
@@ -1137,7 +1135,7 @@ class SequentialPartitionRetriever(SimpleRetriever):
         failed: list[str] = []
         seen: set[Any] = set()
         with heartbeat(f"{self.name}: still reading"):
-            for part in Window.of(span).days() if self.by_day else [span]:
+            for part in self._pages.until_limit(Window.of(span).days() if self.by_day else [span]):
                 read = functools.partial(self._read, records_schema, part, refused, failed)
                 for record in self._side_by_side(read):
                     if (key := record.data.get(self.unique_field)) is None or key not in seen:
@@ -1173,10 +1171,9 @@ class SequentialPartitionRetriever(SimpleRetriever):
             refused.append(refusal)
 
     def _side_by_side(self, read: Callable[[Row], Iterator[Record]]) -> Iterator[Record]:
-        count = itertools.count()
         combinations = itertools.product(*(each.stream_slices() for each in self.parents or []))
         items = ({name: value for part in parts for name, value in part.partition.items()} for parts in combinations)
-        shown = itertools.takewhile(lambda _: not self._pages.limit_reached(next(count)), items)
+        shown = self._pages.until_limit(items)
         if self.items_at_once == 1:
             yield from itertools.chain.from_iterable(map(read, shown))
             return

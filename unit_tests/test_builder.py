@@ -258,13 +258,13 @@ def test_a_courier_stream_shows_its_pages(read: Ask) -> None:
     assert answer["slices"][0]["pages"][0]["request"]["headers"]["Authorization"] == "Bearer ****"
 
 
-@pytest.mark.parametrize("stream", ["list_users", "email_send"])
+@pytest.mark.parametrize("stream", ["list_users", "email_send", "campaigns_metrics_daily"])
 def test_a_test_read_ends_after_five_pages_however_much_there_is(
     read: Ask, sandbox: Sandbox, settings: dict[str, Any], stream: str
 ) -> None:
     sandbox.iterable.lists = [{"id": number} for number in range(20)]
     sandbox.iterable.list_members = {number: [f"u-{number}"] for number in range(20)}
-
+    sandbox.iterable.campaigns = [{"id": 1, "createdAt": 1_760_000_000_000}]
     settings["start_date"] = "2010-01-01T00:00:00Z"
 
     answer = read(stream)

@@ -146,10 +146,10 @@ def test_somebody_elses_page_is_no_data_and_waited_out(
     assert waits(clock)[before:][:2] == [20, 40]
 
 
-def test_json_that_is_cut_short_is_no_data(sandbox: Sandbox, sync: Syncing, clock: VirtualClock) -> None:
+@pytest.mark.parametrize("body", ['{"lists": [{"id": 7}', "no healthy upstream", ""], ids=["cut", "words", "nothing"])
+def test_a_listing_that_is_no_json_is_no_data(sandbox: Sandbox, sync: Syncing, clock: VirtualClock, body: str) -> None:
     sandbox.iterable.lists = [{"id": 7}]
-    half = Answer(200, '{"lists": [{"id": 7}', headers={"Content-Type": "application/json"})
-    sandbox.faults.add(Fault(LISTS, half))
+    sandbox.faults.add(Fault(LISTS, Answer(200, body, headers={"Content-Type": "application/json"})))
 
     assert [row["id"] for row in sync("lists").records["lists"]] == [7]
     assert waits(clock) == [20]

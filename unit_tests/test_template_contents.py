@@ -74,12 +74,13 @@ def test_only_a_changed_template_is_asked_for_again(
 
 
 @media
-@pytest.mark.parametrize("status", [400, 404])
-def test_a_template_that_is_gone_meanwhile_costs_itself_alone(
-    sandbox: Sandbox, sync: Syncing, templates: list[dict[str, Any]], stream: str, status: int
+@pytest.mark.parametrize(("status", "code"), [(400, "BadParams"), (404, "NotFound"), (500, "GenericError")])
+def test_a_template_that_is_refused_costs_itself_alone(
+    sandbox: Sandbox, sync: Syncing, templates: list[dict[str, Any]], stream: str, status: int, code: str
 ) -> None:
     gone = next(str(row["templateId"] + 1) for row in templates if row["messageMedium"] == MEDIA[stream])
-    sandbox.faults.add(Fault("/get$", Answer(status, {"msg": "", "code": ""}), times=None, query={"templateId": gone}))
+    refusal = Answer(status, {"msg": "No.", "code": code})
+    sandbox.faults.add(Fault("/get$", refusal, times=None, query={"templateId": gone}))
 
     synced = sync(stream)
 
