@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
-from sandbox.courier.errors import Rejection, bad_request
+from sandbox.courier.errors import bad_request
 from sandbox.courier.workspace import Row, Rows
 from sandbox.messages import Request, Undecodable
+from sandbox.routing import Rejection
 
 
 def json_object(request: Request) -> Row:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from sandbox.messages import json_reply
 from sandbox.routing import Rejection
 
-__all__ = ["Rejection", "bad_request", "not_found", "rejection"]
-
 TYPES = {401: "authentication_error", 429: "rate_limit_error", 500: "api_error"}
 """Of other statuses it is `invalid_request_error`."""
 

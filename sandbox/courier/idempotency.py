@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from sandbox.courier.errors import Rejection
 from sandbox.courier.timestamps import milliseconds
 from sandbox.messages import Reply, Request, no_effect
+from sandbox.routing import Rejection
 
 UNKEPT = frozenset((400, 413, 429))
 """Answers to requests that failed validation, or were never looked at."""

@@ -25,7 +25,6 @@ ROUTES: tuple[Route[IterableProject], ...] = (
     Route("/api/export/data.json", export.data, budget=EXPORT, personal=True),
     Route("/api/export/userEvents", export.user_events, personal=True),
     Route("/api/export/start", jobs.start, "POST", SINGLE, personal=True),
-    Route("/api/export/jobs", jobs.listing, personal=True),
     Route("/api/export/{jobId}/files", jobs.files, budget=SINGLE, personal=True),
     Route("/api/export/{jobId}", jobs.cancel, "DELETE", SINGLE, personal=True),
     Route("/api/lists/getUsers", listings.list_users, budget=LIST_USERS, personal=True),

@@ -17,7 +17,7 @@ from sandbox.budgets import Budget
 from sandbox.iterable import parameters
 from sandbox.iterable.errors import bad_params, envelope, not_found
 from sandbox.iterable.events import Row
-from sandbox.iterable.project import IterableProject, Member
+from sandbox.iterable.project import IterableProject
 from sandbox.iterable.timestamps import iso
 from sandbox.messages import Reply, Request, json_reply, lines_reply, text_reply
 
@@ -213,7 +213,7 @@ def list_users(project: IterableProject, request: Request) -> Reply:
     return lines_reply(f"{user_ids.get(member, member)}\n".encode() for member in members)
 
 
-def _members(project: IterableProject, list_id: str) -> list[Member]:
+def _members(project: IterableProject, list_id: str) -> list[str]:
     known = {str(row["id"]): row["id"] for row in project.lists}
     if list_id not in known:
         raise bad_params("Invalid email list id", {"projectId": str(project.project_id), "listId": list_id})

@@ -11,9 +11,6 @@ from sandbox.iterable import data_types
 from sandbox.iterable.events import AT, Event, Row, between, event_of
 from sandbox.iterable.jobs import Jobs
 
-Member = str
-"""A list's member: an e-mail address, or a userId."""
-
 
 @dataclass
 class IterableProject:
@@ -22,7 +19,7 @@ class IterableProject:
     clock: the present, in epoch seconds; no endpoint shows a row that was not indexed by then.
     events: by data type, held by time; `user` holds the profiles.
     templates: rows with `templateType` and `messageMedium`, which filter but never leave.
-    locales: those of each template, by its id.
+    locales: those of each template, by its id. list_members: e-mail addresses and userIds, by the id of a list.
     experiment_metrics: rows of the CSV, by column.
     catalogs, metadata: the items of each catalog and table, by its name.
     retry_after: seconds for the header of that name on 429; None leaves it out.
@@ -39,7 +36,7 @@ class IterableProject:
     jobs: Jobs = field(default_factory=Jobs)
     events: dict[str, list[Event]] = field(default_factory=lambda: {name: [] for name in data_types.ALL})
     lists: list[Row] = field(default_factory=list)
-    list_members: dict[int, list[Member]] = field(default_factory=dict)
+    list_members: dict[int, list[str]] = field(default_factory=dict)
     campaigns: list[Row] = field(default_factory=list)
     channels: list[Row] = field(default_factory=list)
     message_types: list[Row] = field(default_factory=list)

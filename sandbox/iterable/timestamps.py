@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 
 DAY = 86400
-
-ORGANISATION = timezone(timedelta(hours=-6))
-"""Where the owner of the project is at home."""
 
 _SPELLING = re.compile(
     r"(\d{4}-\d\d-\d\d)"
@@ -37,11 +34,6 @@ def spelt(epoch: float, offset: str = "+00:00") -> str:
 def iso(epoch: float) -> str:
     """`2026-03-02T09:15:04.000Z`."""
     return f"{datetime.fromtimestamp(int(epoch), UTC):%Y-%m-%dT%H:%M:%S}.000Z"
-
-
-def zoned(epoch: float) -> str:
-    """`2026-03-02T03:15:04.250-06:00`: by the clock of the organisation, not by UTC."""
-    return datetime.fromtimestamp(epoch, ORGANISATION).isoformat(timespec="milliseconds")
 
 
 def milliseconds(epoch: float) -> int:

@@ -29,7 +29,7 @@ def test_a_wrong_key_is_told_in_the_vendors_words(empty, ask, key):
 
 @pytest.mark.parametrize(
     "path",
-    ["/api/export/data.json", "/api/export/userEvents", "/api/export/jobs", "/api/lists/getUsers"],
+    ["/api/export/data.json", "/api/export/userEvents", "/api/lists/getUsers"],
 )
 def test_a_read_only_key_reaches_no_personal_data(empty, ask, path):
     read_only = {"api-key": "sandbox-iterable-read-only-key"}

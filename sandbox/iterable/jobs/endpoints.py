@@ -1,4 +1,4 @@
-"""`/api/export/start`, `…/{jobId}/files`, `…/jobs` and `DELETE …/{jobId}`, and the host that keeps the files.
+"""`/api/export/start`, `…/{jobId}/files` and `DELETE …/{jobId}`, and the host that keeps the files.
 
 Its addresses are signed and expire, and the API's key has no business there.
 The API is reached as 127.0.0.1 and the storage as localhost, at the same port, so that a client which sends its key
@@ -17,10 +17,9 @@ from urllib.parse import urlencode, urlsplit
 
 from sandbox.iterable import export, parameters
 from sandbox.iterable.errors import action_not_found, bad_json_body, bad_params, envelope, not_found
-from sandbox.iterable.events import Event, Row
+from sandbox.iterable.events import Event
 from sandbox.iterable.jobs.queue import File, Job
 from sandbox.iterable.project import IterableProject
-from sandbox.iterable.timestamps import zoned
 from sandbox.messages import Reply, Request, json_reply, text_reply
 
 FIELDS = ("dataTypeName", "outputFormat", "startDateTime", "endDateTime")
@@ -35,11 +34,10 @@ _ERROR = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Mes
 
 def start(project: IterableProject, request: Request) -> Reply:
     """Takes a job into the queue. Without startDateTime or endDateTime the window is open on that side."""
-    asked = _body(request)
-    wanted = Request("POST", f"{request.path}?{urlencode(asked)}")  # so that both kinds of export check alike
+    wanted = Request("POST", f"{request.path}?{urlencode(_body(request))}")  # so that both kinds of export check alike
     chosen = export.requested(wanted)
     parameters.choice(wanted, "outputFormat", (FORMAT,), "")
-    job = project.jobs.new(asked, chosen.data_type, chosen.start, chosen.end, project.clock())
+    job = project.jobs.new(chosen.data_type, chosen.start, chosen.end, project.clock())
     return json_reply({"jobId": job.id}, effect=partial(project.jobs.start, job))
 
 
@@ -52,12 +50,6 @@ def files(project: IterableProject, request: Request) -> Reply:
     shown = [{"file": file.name, "url": _url(project, request, job, file)} for file in following[: jobs.files_per_page]]
     state = jobs.spelt(job.state(now))
     return json_reply({"exportTruncated": job.is_truncated(now), "files": shown, "jobId": job.id, "jobState": state})
-
-
-def listing(project: IterableProject, request: Request) -> Reply:
-    """The jobs, the newest first."""
-    _advance(project)
-    return json_reply({"jobs": [_row(project, job, project.clock()) for job in reversed(project.jobs.started)]})
 
 
 def cancel(project: IterableProject, request: Request) -> Reply:
@@ -101,20 +93,6 @@ def _advance(project: IterableProject) -> None:
         return export.Selection(job.data_type, job.start, job.end).events(project, now)
 
     project.jobs.advance(events, project.clock())
-
-
-def _row(project: IterableProject, job: Job, now: float) -> Row:
-    row: Row = {
-        "id": job.id,
-        "dataTypeName": job.data_type,
-        "jobState": project.jobs.spelt(job.state(now)),
-        "scheduledStartTime": zoned(job.asked_at),
-    }
-    if job.is_over(now):
-        row["endTime"] = zoned(job.ends_at)
-    if project.jobs.listing_shows_window:
-        row |= {name: job.asked[name] for name in ("startDateTime", "endDateTime") if name in job.asked}
-    return row | {"bytesExported": sum(len(file.body) for file in job.files(now))}
 
 
 def _url(project: IterableProject, request: Request, job: Job, file: File) -> str:

@@ -7,11 +7,11 @@ request at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count, islice
 from math import inf
-from typing import Any, Literal
+from typing import Literal
 from zlib import crc32
 
 from sandbox.iterable.events import Event
@@ -55,10 +55,9 @@ class Run:
 
 @dataclass
 class Job:
-    """An export asked for, by the fields of a body, in [start, end). Times are epoch seconds."""
+    """An export asked for, in [start, end). Times are epoch seconds."""
 
     id: int
-    asked: Mapping[str, Any]
     data_type: str
     start: float
     end: float
@@ -105,7 +104,6 @@ class Jobs:
     truncate_rows: a job with more rows completes with so many, and says so; None never truncates.
     spelling: of states in replies: `running`, `Running`, or `running` with `queued` for enqueued.
     url_seconds: how long the address of a file is good for.
-    listing_shows_window: whether the listing of jobs says what window each was asked for, which is not documented.
     fates: what befalls jobs to come, in the order in which they are used up.
     started, by_id: every job asked for, in order and by id. cancelled: ids of those cancelled by DELETE, in order.
     leaked_keys: paths of files that were asked for with credentials of the API, in order.
@@ -120,7 +118,6 @@ class Jobs:
     truncate_rows: int | None = None
     spelling: Literal["lower", "title", "queued"] = "lower"
     url_seconds: int = 30 * 60
-    listing_shows_window: bool = False
     fates: list[Fate] = field(default_factory=list)
     started: list[Job] = field(default_factory=list)
     by_id: dict[int, Job] = field(default_factory=dict, repr=False)
@@ -130,9 +127,9 @@ class Jobs:
     _waiting: list[Job] = field(default_factory=list, repr=False)
     _running: list[Job] = field(default_factory=list, repr=False)
 
-    def new(self, asked: Mapping[str, Any], data_type: str, start: float, end: float, now: float) -> Job:
+    def new(self, data_type: str, start: float, end: float, now: float) -> Job:
         """A job with an id of its own, which is not started yet."""
-        return Job(next(self._ids), asked, data_type, start, end, now)
+        return Job(next(self._ids), data_type, start, end, now)
 
     def start(self, job: Job) -> None:
         job.fate = self._fate(job.data_type)
