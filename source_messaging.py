@@ -226,7 +226,6 @@ def run(arguments: argparse.Namespace) -> int:
         given = vars(arguments)
         config = SourceMessaging.read_config(given["config"]) if "config" in given else None
         if arguments.command == "catalog":
-            logging.getLogger("airbyte").setLevel(logging.ERROR)  # what the framework warns of is no part of a catalog
             made = configured_catalog(config or {}, list(filter(None, arguments.streams.split(","))))
             PRINT_BUFFER.write(json.dumps(ConfiguredAirbyteCatalogSerializer.dump(made), indent=1) + "\n")
             return 0
