@@ -1143,6 +1143,8 @@ class SequentialPartitionRetriever(SimpleRetriever):
                         yield record
                 if isinstance(self.cursor, ConcurrentCursor) and not failed:
                     save_state(self.cursor, self.name, Window.of(part))
+                if self.by_day:
+                    LOGGER.info(f"{self.name}: {Window.of(part)} read.")
         if refused:
             LOGGER.warning(f"{self.name}: left out {len(refused):,} of its items; the first: {refused[0]}")
         if failed:

@@ -9,7 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import reduce
+from functools import cache, reduce
 from math import inf
 from zlib import crc32
 
@@ -32,6 +32,7 @@ PARTS = {
 """What the columns about a medium are called; all others are about every medium."""
 
 
+@cache
 def _header(column: str) -> str:
     """Return what the vendor calls a column: `purchases_m_email` becomes `Purchases / M (Email)`."""
     name = re.sub(r"(?<= M )(\w+)$", r"(\1)", column.replace("_", " ").title())
@@ -65,6 +66,7 @@ def _columns(campaign: Row) -> list[str]:
     return [_header(name) for name in FIGURES if _medium(name) in ("", campaign.get("messageMedium"))]
 
 
+@cache
 def _medium(column: str) -> str:
     return next((medium for medium, parts in PARTS.items() if re.search(parts, column)), "")
 
