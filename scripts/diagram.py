@@ -130,6 +130,9 @@ def _relations(stream: Stream, by_name: Mapping[str, Stream]) -> Iterator[Relati
             yield _inherited(stream, link, parent)
         if _tells_of_the_same(stream, link, parent):
             repeated |= references(parent).keys()
+        if parent.primary_key != (link.key,):  # what is handed down is the key of another stream that shares the link
+            keyed = (other for other in by_name.values() if link in other.links and other.primary_key == (link.field,))
+            yield from (Relation(other.name, PERHAPS, stream.name, link.field) for other in keyed if other != stream)
     for column, target in referring.items():
         if column not in repeated:
             ends = MANY if "array" in stream.columns[column]["type"] else ONE if target in parents else PERHAPS

@@ -170,6 +170,17 @@ def test_every_parent_of_the_manifest_is_a_line() -> None:
                 Relation("profiles", "|o--o{", "tenant_users", "user_id"),
             ],
         ),
+        (
+            "user_preferences",
+            [
+                Relation("messages", "}o--o{", "user_preferences", "user_id"),
+                Relation("profiles", "|o--o{", "user_preferences", "user_id"),
+                Relation("audience_members", "}o--o{", "user_preferences", "user_id"),
+                Relation("list_subscriptions", "}o--o{", "user_preferences", "user_id"),
+                Relation("tenant_users", "}o--o{", "user_preferences", "user_id"),
+                Relation("preference_topics", "|o--o{", "user_preferences", "topic_id"),
+            ],
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
