@@ -9,7 +9,7 @@ INTRODUCTION = """\
 # What is read of the vendors' APIs
 
 Every endpoint that answers GET, with the streams whose rows it brings, or why it brings none. *Allowed* is the vendor's
-limit, whoever asks. An endpoint leads to the vendor's page, or to the front page where that page's address is unknown.
+limit, whoever asks. An endpoint links to the vendor's page, or to the front page where that page's address is unknown.
 """
 HEAD = ["Endpoint", "Streams, or why there is none", "Allowed"]
 EXPORTS = "[all exports](streams.md#iterable-exports)"
