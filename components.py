@@ -89,7 +89,6 @@ class Timestamp(str):
 def format_timestamp(value: Any) -> Timestamp:
     """Spell a timestamp in RFC 3339 and UTC: `2026-03-02 09:15:04 +0000` becomes `2026-03-02T09:15:04+00:00`."""
     if isinstance(value, str) and value[19:] in _UTC_OFFSETS and value[7:8] == "-" and value[13:17:3] == "::":
-        # Most rows need no regular expression.
         spelled = f"{value[:10]}T{value[11:19]}+00:00"
         datetime.fromisoformat(spelled)
         return Timestamp(spelled)
@@ -163,7 +162,6 @@ def in_batches(rows: Iterator[Any]) -> Iterator[Any]:
 
 # ---- columns
 
-# As JSON spells it.
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 Fitted = tuple[Any, bool]
 """A value in the type of its column, and whether all of it fits; inside arrays and objects, what does not is null."""
@@ -193,7 +191,7 @@ class SchemaColumnsNormalization(TypeTransformer):
     """
 
     overflow: str = "data"
-    _schema: Json = field(init=False, repr=False, default_factory=dict)
+    _schema: Json = field(init=False, default_factory=dict)
 
     def transform(self, record: Row, schema: Json) -> None:
         if schema is not self._schema:
@@ -321,7 +319,7 @@ class JsonLinesExtractor(RecordExtractor):
         for line in lines_of(response):
             if (row := parse_line(line)) is not None:
                 is_export = True
-                if row:  # `{}` says that there is nothing
+                if row:  # `{}`: nothing
                     yield row
             else:
                 unparsed.append(line.decode("utf-8", "replace"))
@@ -338,15 +336,13 @@ class JsonLinesExtractor(RecordExtractor):
 class ListMemberExtractor(RecordExtractor):
     """Reads the members of a list, one a line: `ana@example.com` has an `email`, `u-1` a `userId`."""
 
-    ADDRESS = re.compile(r"[^@|]+@[^@]+\.[^@.]+")
-
     def extract_records(self, response: Response) -> Iterator[Row]:
         for line in lines_of(response):
             identifier = line.decode("utf-8", "replace")
             row = {"identifier": identifier}
             if "@" not in identifier:
                 row["userId"] = identifier
-            elif self.ADDRESS.fullmatch(identifier):
+            elif re.fullmatch(r"[^@|]+@[^@]+\.[^@.]+", identifier):
                 row["email"] = identifier
             yield row
 
@@ -397,7 +393,7 @@ class FieldPathsExtractor(RecordExtractor):
         try:
             body = response.json()
         except ValueError:
-            body = response.text
+            body = response.content.decode("utf-8-sig", "replace")
         for position, row in enumerate(row for path in self.field_paths for row in self._rows(body, path)):
             yield {**row, self.position_field: position} if self.position_field else row
 
@@ -409,7 +405,7 @@ class FieldPathsExtractor(RecordExtractor):
             yield from self._rows(found.get(path[0]) if isinstance(found, dict) else None, path[1:])
         elif isinstance(found, dict):
             yield from ({self.name_field: name, self.value_field: value} for name, value in found.items())
-        elif found is not None:
+        elif found not in (None, ""):
             yield {self.name_field: found}
 
 
@@ -495,7 +491,7 @@ def stable_hash(kind: str, row: Row) -> str:
         row = {name: row[name] for name in kept}
     try:
         text = orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # such as an integer beyond 64 bits
+    except TypeError:
         text = json.dumps(row, sort_keys=True).encode()
     return blake2b(kind.encode() + b"\n" + text, digest_size=16).hexdigest()
 
@@ -522,7 +518,7 @@ class RedactionTransformation(RecordTransformation):
     """Takes out of a record, however deep, texts, lists and objects named like a credential."""
 
     name: str
-    _taken_out: Iterator[int] = field(init=False, repr=False, default_factory=lambda: itertools.count(1))
+    _taken_out: Iterator[int] = field(init=False, default_factory=lambda: itertools.count(1))
 
     def transform(self, record: Row, *_: Any, **__: Any) -> None:
         for name, value in list(record.items()):
@@ -544,12 +540,27 @@ class UniquePartitionRouter(SubstreamPartitionRouter):
     """Makes one partition of each value."""
 
     def stream_slices(self) -> Iterable[StreamSlice]:
-        seen = {None, ""}
+        seen = {""}
         for partition in super().stream_slices():
             value = next(iter(partition.partition.values()))
-            if value not in seen:
+            if isinstance(value, str) and value not in seen:
                 seen.add(value)
                 yield partition
+
+
+@dataclass
+class EagerPartitionRouter(SubstreamPartitionRouter):
+    """Repeats the last partition before a failure: the cursor looks one ahead, and drops a repeat."""
+
+    def stream_slices(self) -> Iterable[StreamSlice]:
+        partition = None
+        try:
+            for partition in super().stream_slices():
+                yield partition
+        except AirbyteTracedException:
+            if partition:
+                yield partition
+            raise
 
 
 @dataclass
@@ -568,7 +579,7 @@ class TimestampStateMigration(StateMigration):
             LOGGER.warning(f"{self.name}: the saved state has no `{self.cursor_field}`; all is read from `start_date`.")
             return {}
         try:
-            moment = parse_timestamp(saved).replace(microsecond=0)
+            moment = parse_timestamp(int(saved) if str(saved).isdecimal() else saved).replace(microsecond=0)
         except ValueError as error:
             raise failure(
                 f"The saved state of stream {self.name} holds no timestamp in `{self.cursor_field}`: reset the stream, "
@@ -687,7 +698,7 @@ def vendor_message(response: Response) -> str:
         said = str(body.get("msg") or body.get("message") or "") if isinstance(body, dict) else ""
     except requests.JSONDecodeError:
         said = MARKUP.sub(" ", response.text[:10_000])
-    except requests.RequestException:  # the reply breaks off
+    except requests.RequestException:
         said = ""
     return redact(said) or "no explanation given"
 
@@ -707,21 +718,20 @@ class VendorErrorHandler(DefaultErrorHandler):
     `answers` gives an `action` by status (`404`, `4xx`), with a word of the body (`500 GenericError`), by `timeout` or
     `silence`: `retry`; `split` (the window); `skip` or `ignore` (the item: the retriever is told, or not); `fail`, with
     a `remedy`. The longest entry that fits counts, from the request's answer number `after` on; before, it is retried.
-    A good answer's `body` is `json`, `lines` of text, or a `stream`, not read here; any other one counts as a 502.
+    A good answer's `body` is `json`, `lines`, or a `stream`, not read here; any other one counts as a 502.
     """
 
     name: str = ""
     answers: Mapping[str, Json] = field(default_factory=dict)
     body: str = "json"
     max_time: int = 24 * 3600
-    _ignored: Iterator[int] = field(init=False, repr=False, default_factory=lambda: itertools.count(1))
+    _ignored: Iterator[int] = field(init=False, default_factory=lambda: itertools.count(1))
 
     def interpret_response(self, response_or_exception: Response | Exception | None) -> ErrorResolution:
         answer, body = response_or_exception, ""
         if not isinstance(answer, Response):
             outcome = "timeout" if isinstance(answer, requests.ReadTimeout) else "silence"
-            where = "the proxy" if isinstance(answer, requests.exceptions.ProxyError) else "the API"
-            said = f"No answer for stream {self.name} ({type(answer).__name__}): the network or {where} is down"
+            said = f"No answer for stream {self.name} ({type(answer).__name__}): the network, proxy or API is down"
         elif answer.status_code >= 300:
             outcome, body = str(answer.status_code), answer.text.replace(" ", "")
             problem = "had too many calls" if outcome == "429" else "failed"
@@ -750,13 +760,13 @@ class VendorErrorHandler(DefaultErrorHandler):
             if is_power_of_ten(number := next(self._ignored)):
                 LOGGER.warning(f"{self.name}: {number:,} left out so far. {refused}.")
             return ErrorResolution(ResponseAction.IGNORE, None, f"{self.name}: {number} left out so far.")
-        # Raised: FAIL logs address and body.
+        # FAIL logs address and body.
         if action == "skip":
             raise ItemRefused(None, f"{refused}: it is left out.", FailureType.config_error)
         raise failure(f"{refused}: {rule['remedy']}.", FailureType.config_error)
 
     def _is_data(self, response: Response) -> bool:
-        if self.body == "stream":
+        if self.body == "stream" or response.status_code == 204:
             return "html" not in response.headers.get("Content-Type", "").lower()
         text = response.content if self.body == "json" else response.content[-9999:].rstrip().rpartition(b"\n")[2]
         try:
@@ -827,7 +837,7 @@ class BuilderPages:
         return itertools.takewhile(lambda _: not self.limit_reached(), parts)
 
 
-HEARTBEAT_SECONDS = 60.0
+HEARTBEAT_SECONDS = 60
 
 
 @contextmanager
@@ -859,7 +869,7 @@ class AdaptiveWindowSize:
     that rises ever faster.
     """
 
-    AIM_SECONDS = 60.0
+    AIM_SECONDS = 60
     AIM_LINES = 1_000_000
     LONGEST = timedelta(days=180)
     HALVINGS = 6
@@ -893,8 +903,7 @@ class WindowCopy:
     """The rows of a window in a private temporary file: `lines`, come in `seconds`."""
 
     def __init__(self) -> None:
-        # It has no name on the disk: a crash leaves nothing behind.
-        self.file = tempfile.SpooledTemporaryFile(max_size=8 << 20)  # noqa: SIM115 — the retriever closes it
+        self.file = tempfile.SpooledTemporaryFile(max_size=8 << 20)  # noqa: SIM115
         self.lines, self.seconds = 0, 0.0
 
     def add(self, response: Response, whole_lines: bool = True) -> None:
@@ -934,7 +943,6 @@ class WindowCopy:
         return lines + 1
 
     def as_reply(self) -> Response:
-        """Return a reply whose content it is."""
         self.file.seek(0)
         reply = Response()
         reply.status_code, reply.raw = 200, self.file
@@ -949,7 +957,6 @@ def save_state(cursor: ConcurrentCursor, stream: str, window: Window) -> None:
 
 # ---- export jobs
 
-# The limit is the organisation's.
 _JOBS_AT_ONCE = threading.BoundedSemaphore(4)
 
 
@@ -1006,7 +1013,7 @@ class ExportJobs:
             request_params={"startAfter": after} if after else {},
             log_formatter=self.log_formatter,
         )
-        said: Any = reply.json() if reply else {"jobState": "failed"}  # the vendor knows the job no more
+        said: Any = reply.json() if reply else {"jobState": "failed"}
         if said.get("exportTruncated"):
             raise TransferBroken("the vendor truncated the export")
         return str(said.get("jobState")).lower(), {file["file"]: file["url"] for file in said.get("files") or []}

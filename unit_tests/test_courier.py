@@ -427,12 +427,17 @@ def test_translations_are_read_of_every_locale_that_profiles_and_templates_name(
     sandbox: Sandbox, sync: Syncing
 ) -> None:
     sandbox.courier.messages = [message(number, days_ago=1) for number in range(3)]
-    attributes = ({"locale": "fr_FR"}, {"locale": None, "": "no name"}, {"locale": "fr_FR"})
+    attributes = ({"locale": "fr_FR"}, {"locale": ["xx"], "": "no name"}, {"locale": "fr_FR"})
     sandbox.courier.profiles = {f"user-{number}": {"profile": each} for number, each in enumerate(attributes)}
     vars(sandbox.courier)["notifications"] = [{"id": "new"}, {"id": "old"}]
     inner = {"type": "text", "checksum": "c", "locales": {"pt/BR": {"checksum": "c"}}}
     vars(sandbox.courier)["notification_content"] = {
-        "new": [{"requested_version": "draft", "elements": [{"elements": [inner], "locales": {"fr_FR": {}}}]}],
+        "new": [
+            {
+                "requested_version": "draft",
+                "elements": [{"elements": [{"elements": [inner]}], "locales": {"fr_FR": {}}}],
+            }
+        ],
         "old": [
             {
                 "requested_version": "published",
@@ -658,3 +663,47 @@ def test_a_configuration_that_cannot_work_is_refused_in_one_sentence(
     command: Command, clock: VirtualClock, courier: dict[str, Any], sentence: str
 ) -> None:
     assert str(command("check", {"courier": courier}).crash) == sentence
+
+
+def test_a_translation_that_does_not_say_how_it_is_encoded_is_unicode(sandbox: Sandbox, sync: Syncing) -> None:
+    sandbox.courier.messages = [message(0, days_ago=1)]
+    sandbox.courier.profiles = {"user-0": {"profile": {"locale": "fr_FR"}}}
+    vars(sandbox.courier)["locales"] = [{"id": "fr_FR"}]
+    vars(sandbox.courier)["translations"] = {"fr_FR": [{"translation": "never sent"}]}
+    sandbox.faults.add(Fault("/translations/", Answer(200, 'msgstr "Élan"', "text/plain")))
+
+    assert [row["translation"] for row in sync("translations").records["translations"]] == ['msgstr "Élan"']
+
+
+@pytest.mark.parametrize(("stream", "path"), [("profiles", "/profiles/"), ("message_history", "/history$")])
+def test_no_content_is_no_rows(seeded: Sandbox, sync: Syncing, stream: str, path: str) -> None:
+    seeded.faults.add(Fault(path, Answer(204), times=None))
+
+    assert sync(stream).records.get(stream, []) == []
+
+
+def test_a_state_of_before_any_message_is_gone_on_from(sandbox: Sandbox, sync: Syncing) -> None:
+    first = sync("messages")
+    sandbox.courier.messages = [message(0, days_ago=1)]
+
+    assert len(sync("messages", state=first.final_state).records["messages"]) == 1
+
+
+@pytest.mark.parametrize("stream", ["message_history", "message_output"])
+def test_a_cursor_that_nobody_documents_numbers_no_row_twice(sandbox: Sandbox, sync: Syncing, stream: str) -> None:
+    sandbox.courier.messages = [message(0, days_ago=1)]
+    sandbox.courier.history, sandbox.courier.outputs = {"m0": []}, {"m0": []}
+    paged = {"results": [{"type": "SENT"}], "paging": {"cursor": "next", "more": True}}
+    sandbox.faults.add(Fault("/(history|output)$", Answer(200, paged), times=None))
+
+    assert [row["position"] for row in sync(stream).records[stream]] == [0]
+
+
+def test_a_schedule_that_two_topics_name_is_read_once(sandbox: Sandbox, sync: Syncing) -> None:
+    schedules = {"digest": {"schedules": [{"schedule_id": "s"}]}}
+    sandbox.courier.preference_sections = [{"id": "p"}]
+    sandbox.courier.preference_topics = {"p": [{"id": name, **schedules} for name in "ab"]}
+    vars(sandbox.courier)["digests"] = [{"id": "s"}]
+    vars(sandbox.courier)["digest_instances"] = {"s": [{"id": "i", "digest_instance_id": "i"}]}
+
+    assert len(sync("digest_instances").records["digest_instances"]) == 1

@@ -26,7 +26,10 @@ def templates(sandbox: Sandbox) -> list[dict[str, Any]]:
     """Three of each medium: the first has two more locales, and shares an id with the second, which lacks them."""
     sandbox.iterable.templates = [
         {"templateId": number, "templateType": "Blast", "messageMedium": medium, "createdAt": 1_772_000_000_000}
-        | {"updatedAt": 1_773_000_000_000 + number, "clientTemplateId": None if number % 10 == 3 else f"ours-{medium}"}
+        | {
+            "updatedAt": 1_773_000_000_000 + number,
+            "clientTemplateId": None if number % 10 == 3 else f"ours 🎉 {medium}",
+        }
         for tens, medium in enumerate(MEDIA.values(), 1)
         for number in range(10 * tens + 1, 10 * tens + 4)
     ]
@@ -47,6 +50,8 @@ def asked(sandbox: Sandbox, stream: str) -> list[tuple[int, str]]:
     return sorted((int(query["templateId"][0]) % 10, query.get("locale", [""])[0]) for query in queries)
 
 
+LISTINGS = [("/api/templates$", spared) for spared in range(8)]
+"""The listings of the four types, for the locales and for the default one."""
 ALL = [(1, ""), (1, "de"), (1, "pt_BR"), (2, ""), (3, "")]
 
 
@@ -102,3 +107,18 @@ def test_a_template_that_cannot_be_had_is_asked_for_by_the_next_sync(
     lost = int(query["templateId"]) % 10, query.get("locale", "")
     assert versions(failed, "email_templates") == [version for version in ALL if version != lost]
     assert lost in versions(again, "email_templates")
+
+
+@pytest.mark.parametrize(("path", "spared"), [("ClientTemplateId$", 0), ("ClientTemplateId$", 1), *LISTINGS])
+def test_whatever_fails_on_the_way_is_brought_by_the_next_sync(
+    sandbox: Sandbox, sync: Syncing, clock: VirtualClock, templates: list[dict[str, Any]], path: str, spared: int
+) -> None:
+    templates[1]["clientTemplateId"], sandbox.iterable.locales[12] = "second", ["fr"]
+    sandbox.faults.add(Fault(path, Answer(503, ""), times=None, after=spared))
+    failed = sync("email_templates", fails=True, config={"max_retries": 1})
+    sandbox.faults.clear()
+    clock.advance(3600)
+
+    again = sync("email_templates", state=failed.final_state)
+
+    assert {*versions(failed, "email_templates"), *versions(again, "email_templates")} == {*ALL, (2, "fr")}
