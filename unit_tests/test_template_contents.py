@@ -90,7 +90,7 @@ def test_a_template_that_is_refused_costs_itself_alone(
     synced = sync(stream)
 
     assert versions(synced, stream) == [version for version in ALL if version != (2, "")]
-    assert f"{stream}: 3 left out so far." in [line for line in synced.logs if "left out" in line][-1]
+    assert any(f"{stream}: 3 left out so far." in line for line in synced.logs)
 
 
 @pytest.mark.parametrize("query", [{"templateId": "11", "locale": "de"}, {"templateId": "12"}])
