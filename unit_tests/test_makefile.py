@@ -54,3 +54,11 @@ def test_an_environment_without_its_python_is_made_anew(checkout: Path, file: st
     (checkout / ".venv" / file).touch()
 
     assert said(checkout, Path(sys.executable)) == HALF_MADE + NO_INDEX
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="This is no clone.")
+def test_a_clone_holds_no_link_into_somebodys_machine() -> None:
+    command = ["git", "-c", "safe.directory=*", "ls-files", "--stage"]  # whoever has cloned it
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert [line for line in listed.stdout.splitlines() if line.startswith("120000")] == []
