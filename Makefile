@@ -68,7 +68,7 @@ test: $(READY) ## before each commit: lint, check the types and run every test t
 	@$(MAKE) --no-print-directory --jobs=2 lint unit-tests
 
 test-fast: $(READY) ## while you work: the tests that start no process and read no whole manifest
-	@$(PYTEST) -m "not slow and not environments"
+	@$(PYTEST) --dist=worksteal -m "not slow and not environments"
 
 test-all: $(READY) $(PYAIRBYTE)/installed $(DBT)/installed $(OLDER_CDK:=/installed) postgresql ## before a release: everything, other environments too; what CI runs
 	@$(MAKE) --no-print-directory lint

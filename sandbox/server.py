@@ -26,7 +26,7 @@ HOST = "127.0.0.1"
 def serve(sandbox: Sandbox, port: int = 0) -> Iterator[str]:
     """Serves from a daemon thread and yields the URL; port 0 is any free one, a taken one raises OSError."""
     server = Server(sandbox, port)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True)
     thread.start()
     try:
         yield f"http://{HOST}:{server.server_port}"

@@ -1,7 +1,7 @@
 """A sandbox behind a real server, on a clock of its own, and the source run against it as a platform would."""
 
-import copy
 import functools
+import json
 import os
 import signal
 import subprocess
@@ -164,14 +164,15 @@ def discovered(tmp_path_factory: pytest.TempPathFactory) -> Sync:
 
 
 @pytest.fixture(scope="session")
-def whole_manifest() -> dict[str, Any]:
-    return load_manifest()
+def manifest_text() -> str:
+    return json.dumps(load_manifest())
 
 
 @pytest.fixture
-def manifest(whole_manifest: dict[str, Any]) -> dict[str, Any]:
+def manifest(manifest_text: str) -> dict[str, Any]:
     """The manifest this test runs; a test may change it."""
-    return copy.deepcopy(whole_manifest)
+    loaded: dict[str, Any] = json.loads(manifest_text)
+    return loaded
 
 
 @pytest.fixture

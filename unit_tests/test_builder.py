@@ -10,6 +10,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -28,13 +29,17 @@ from scripts import builder, streams
 from unit_tests.support.connector import Message, Sync
 
 MANIFEST = streams.MANIFEST.read_text(encoding="utf-8")
-FLAT: Message = safe_load_yaml(builder.flat(MANIFEST))
 COMPONENTS = (streams.ROOT / "components.py").read_text(encoding="utf-8")
 KEYS = ("sandbox-iterable-key", "sandbox-courier-key")
 NAMES = [stream.name for stream in streams.streams_of(streams.resolve(MANIFEST))]
-RESOLVED = streams.resolve(builder.flat(MANIFEST))
 UNSAFE = "AIRBYTE_ENABLE_UNSAFE_CODE"
 Ask = Callable[..., Message]
+
+
+@cache
+def flat() -> Message:
+    """What is pasted into the Builder; made when it is asked for, since every worker imports this file."""
+    return safe_load_yaml(builder.flat(MANIFEST))
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +59,7 @@ def forget_components(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def manifest() -> Message:
-    return copy.deepcopy(FLAT)
+    return copy.deepcopy(flat())
 
 
 @pytest.fixture
@@ -114,8 +119,9 @@ def on_page(resolved: Message) -> dict[str, Message]:
 
 def only(*names: str) -> Message:
     """The resolved manifest with some streams alone, to save time, and without what streams are made from."""
-    resolved = {key: part for key, part in RESOLVED.items() if key not in ("definitions", "schemas")}
-    return resolved | {"streams": [on_page(RESOLVED)[name] for name in names]}
+    whole = streams.resolve(builder.flat(MANIFEST))
+    resolved = {key: part for key, part in whole.items() if key not in ("definitions", "schemas")}
+    return resolved | {"streams": [on_page(whole)[name] for name in names]}
 
 
 @pytest.fixture
@@ -150,7 +156,7 @@ def test_both_texts_are_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert (builder.main([]), builder.main(["nobody"])) == (0, 1)
 
     written = tmp_path / "build" / "builder"
-    assert safe_load_yaml((written / "manifest.yaml").read_text(encoding="utf-8")) == FLAT
+    assert safe_load_yaml((written / "manifest.yaml").read_text(encoding="utf-8")) == flat()
     assert (written / "components.py").read_text(encoding="utf-8") == COMPONENTS
 
 
@@ -334,7 +340,7 @@ def send(server: TestClient, manifest: Message) -> Ask:
 @pytest.fixture
 def tried() -> Message:
     """The manifest with the streams that `check` tries."""
-    return only(*RESOLVED["check"]["stream_names"])
+    return only(*flat()["check"]["stream_names"])
 
 
 def test_the_manifest_server_checks_a_connection(

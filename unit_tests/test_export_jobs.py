@@ -90,6 +90,7 @@ def test_files_are_taken_once_the_job_is_done_page_by_page_and_each_once(
     assert [call for call in fetched if call.at < jobs.started[0].ends_at] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [1, 3, 10, 25])
 def test_pages_of_any_size_are_read_to_their_end(a_row_a_day: Sandbox, jobs: Jobs, sync: Syncing, page: int) -> None:
     jobs.rows_per_file, jobs.files_per_page, jobs.seconds_per_file = 1, page, 0.1
@@ -171,6 +172,7 @@ def test_a_truncated_export_halves_the_window(a_row_a_day: Sandbox, jobs: Jobs, 
     assert delivered(synced) == held(a_row_a_day)
 
 
+@pytest.mark.slow
 def test_a_job_that_never_ends_is_called_off_after_a_day(
     a_row_a_day: Sandbox, jobs: Jobs, sync: Syncing, clock: VirtualClock
 ) -> None:
@@ -275,6 +277,7 @@ def test_the_key_never_leaves_for_the_host_of_the_files(a_row_a_day: Sandbox, jo
         assert call.headers["host"].startswith("localhost:")
 
 
+@pytest.mark.slow
 def test_no_more_jobs_than_the_vendor_runs_are_started_at_a_time_over_all_streams(
     sandbox: Sandbox, sync: Syncing
 ) -> None:

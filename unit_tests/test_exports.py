@@ -135,6 +135,7 @@ def test_a_reply_that_stalls_past_the_read_time_out_is_read_again_in_halves(
     assert delivered(synced) == held(a_row_a_day)
 
 
+@pytest.mark.slow
 def test_a_dense_stream_is_read_whole_in_few_calls(sandbox: Sandbox, sync: Syncing) -> None:
     """200 rows a day, and a server that hangs up after 500: where halving alone took 308 calls and repeated rows."""
     sandbox.iterable.add_events("emailSend", rows_every(DAY / 200, datetime(2025, 12, 1), datetime(2026, 3, 2)))

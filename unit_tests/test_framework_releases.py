@@ -16,7 +16,7 @@ import pytest
 from sandbox import Sandbox, serve
 from scripts.streams import MANIFEST, ROOT
 from unit_tests.support.connector import Sync, catalog_of
-from unit_tests.test_builder import FLAT, injected, pages
+from unit_tests.test_builder import flat, injected, pages
 
 RELEASES = ("7.23.8", "7.31.0")
 UNSAFE = {"AIRBYTE_ENABLE_UNSAFE_CODE": "true"}
@@ -105,7 +105,7 @@ def test_the_builder_tests_a_stream(older: Path, tmp_path: Path, config: dict[st
     stream = {"name": "email_send", "json_schema": {}, "supported_sync_modes": ["full_refresh"]}
     catalog = {"streams": [{"stream": stream, "sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}]}
     builder = [str(older), "-m", "airbyte_cdk.connector_builder.main", "read"]
-    reading = injected(FLAT, config, __command="test_read")
+    reading = injected(flat(), config, __command="test_read")
 
     ran = run(builder, tmp_path, config=reading, catalog=catalog, state=[])
 

@@ -21,11 +21,10 @@ import source_messaging
 from sandbox import Sandbox
 from scripts.streams import ROOT
 from unit_tests.support.connector import Sync, catalog_of
-from unit_tests.test_builder import COMPONENTS, RESOLVED, forget_components, injected, only
+from unit_tests.test_builder import COMPONENTS, forget_components, injected, only
 
 KEY = "sandbox-iterable-key"
 TRIED = ("lists", "email_send", "messages")
-FLAT = only(*TRIED)
 TABLE = source_messaging.narrowed(source_messaging.load_manifest(), TRIED)
 IN_THE_PAST = "must be a date in the past, spelled like YYYY-MM-DDTHH:mm:ssZ."
 ADDRESS = "must be an address that starts with https://, or http:// on this machine."
@@ -150,7 +149,7 @@ def builder(files: Any, printed: Any, sent_components: None) -> Home:
     def say(config: dict[str, Any]) -> list[str]:
         stream = {"name": "lists", "json_schema": {}, "supported_sync_modes": ["full_refresh"]}
         catalog = {"streams": [{"stream": stream, "sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}]}
-        asked = injected(FLAT, config, __command="test_read")
+        asked = injected(only(*TRIED), config, __command="test_read")
         return [str(handle_request(["read", *files(asked, catalog=catalog, state=[])])) + printed()]
 
     return say
@@ -164,8 +163,10 @@ def server(printed: Any, sent_components: None) -> Iterator[Home]:
     with TestClient(app, raise_server_exceptions=False) as client:
 
         def say(config: dict[str, Any]) -> list[str]:
-            check = {"manifest": FLAT, "config": injected(FLAT, config)}
-            read = {"manifest": FLAT, "config": config, "stream_name": "lists", "custom_components_code": COMPONENTS}
+            manifest = only(*TRIED)
+            check = {"manifest": manifest, "config": injected(manifest, config)}
+            read = {"manifest": manifest, "config": config, "stream_name": "lists"}
+            read["custom_components_code"] = COMPONENTS
             asked = {"check": check, "test_read": read}
             return [client.post(f"/v1/manifest/{name}", json=body).text + printed() for name, body in asked.items()]
 
@@ -177,7 +178,9 @@ def sent_components(monkeypatch: pytest.MonkeyPatch) -> None:
     forget_components(monkeypatch)
 
 
-HOMES = ("command", "runner", "builder", "server")
+# What stands in for another home takes longer to load than to ask.
+HOMES = {"command": [], "runner": [pytest.mark.slow], "builder": [pytest.mark.slow], "server": [pytest.mark.slow]}
+in_each_home = pytest.mark.parametrize("home", [pytest.param(home, marks=marks) for home, marks in HOMES.items()])
 # The Builder's form lets no such value through.
 NOT_IN_A_FORM = ({"lookback_window": 5.5}, {"courier": "key"})
 
@@ -185,8 +188,8 @@ NOT_IN_A_FORM = ({"lookback_window": 5.5}, {"courier": "key"})
 @pytest.mark.parametrize(
     ("home", "changes", "sentence", "in_schema"),
     [
-        pytest.param(home, *mistake, id=f"{mistake[0]}-{home}")
-        for home in HOMES
+        pytest.param(home, *mistake, id=f"{mistake[0]}-{home}", marks=marks)
+        for home, marks in HOMES.items()
         for mistake in MISTAKES
         if home in ("command", "runner") or mistake[0] not in NOT_IN_A_FORM
     ],
@@ -212,7 +215,7 @@ def test_a_mistake_is_told_by_the_same_sentence_everywhere(
     assert sandbox.calls == []
 
 
-@pytest.mark.parametrize("home", HOMES)
+@in_each_home
 def test_a_framework_that_is_too_old_is_told_by_what_is_needed(
     request: pytest.FixtureRequest, config: dict[str, Any], home: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,11 +224,11 @@ def test_a_framework_that_is_too_old_is_told_by_what_is_needed(
 
     said = say(config)
 
-    needed = f"This source needs airbyte-cdk {RESOLVED['version']} or newer and runs on 7.22.0: update what runs it."
+    needed = f"This source needs airbyte-cdk {TABLE['version']} or newer and runs on 7.22.0: update what runs it."
     assert [needed in text for text in said] == [True] * len(said), said
 
 
-@pytest.mark.parametrize("home", HOMES)
+@in_each_home
 def test_blanks_around_a_key_are_taken_off_and_it_is_not_shown(
     request: pytest.FixtureRequest, config: dict[str, Any], sandbox: Sandbox, home: str
 ) -> None:

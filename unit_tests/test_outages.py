@@ -79,6 +79,7 @@ def test_an_hourly_sync_outlives_ten_minutes_without_an_answer(
     assert sorted(delivered(first) + delivered(second)) == held(sandbox)
 
 
+@pytest.mark.slow
 @over_both_engines
 def test_three_hang_ups_in_ten_end_no_stream(
     sandbox: Sandbox, sync: Syncing, clock: VirtualClock, engine: Engine
@@ -117,6 +118,7 @@ def test_an_hour_without_an_answer_fails_in_one_sentence_and_keeps_the_state(
     assert "(No answer for stream email_send (ConnectionError)" in synced.errors["email_send"]["message"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["short", "long", "dense", "broken now and then", "all of them"])
 def test_sizes_stay_finite_over_100_000_windows(kind: str) -> None:
     chance, size = random.Random(kind), AdaptiveWindowSize(30 * DAY)

@@ -786,6 +786,7 @@ def test_a_body_that_is_too_large_for_courier_is_the_rows_fault(sandbox: Sandbox
 # --- bounds ------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_however_much_comes(sandbox: Sandbox, tmp_path: Path, address: str) -> None:
     """A source that is faster than Courier is made to wait."""
     ahead: list[int] = []

@@ -29,8 +29,8 @@ class VirtualClock:
     Units: seconds since the epoch; QUIET and IDLE in real seconds, of waiting and of CPU time.
     """
 
-    QUIET = 0.005
-    IDLE = 0.001
+    QUIET = 0.002
+    IDLE = 0.0005
     TICK = 0.001
     PRECISION = 0.00001  # the clock cannot be set to every fraction of a second; it may end up a little before
 
