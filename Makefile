@@ -1,7 +1,7 @@
 # Every target works in a fresh checkout: the first one called makes the virtual environment `.venv`.
 
 # The first of these that is new enough; name another with `make PYTHON=/path/to/python …`.
-PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
 NEW_ENOUGH = import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 CHECK_PYTHON = "$(or $(PYTHON),false)" -c '$(NEW_ENOUGH)' 2>/dev/null || { \
@@ -57,9 +57,12 @@ sync: $(READY) ## load with your own key: CONFIG=… [DESTINATION=duckdb|postgre
 	@$(BIN)/messaging-sync --config "$(CONFIG)" $(if $(DESTINATION),--destination "$(DESTINATION)") \
 		$(if $(STREAMS),--streams "$(STREAMS)") $(if $(DATASET),--dataset "$(DATASET)")
 
+models: DESTINATION ?= .demo/messaging.duckdb
 models: $(DBT)/installed ## build the dbt models that docs/sql.md uses: on the demo's tables, or DESTINATION=….duckdb
-	@DESTINATION="$(or $(DESTINATION),.demo/messaging.duckdb)" DO_NOT_TRACK=1 $(DBT)/bin/dbt build --quiet --select messaging.messaging \
+	@test -f "$(DESTINATION)" || { echo "There is no $(DESTINATION); make demo or make sync writes it." >&2; exit 1; }
+	@DESTINATION="$(DESTINATION)" DO_NOT_TRACK=1 $(DBT)/bin/dbt build --quiet --select messaging.messaging \
 		--project-dir dbt --profiles-dir dbt --target-path "$(abspath $(DBT_FILES))" --log-path "$(abspath $(DBT_FILES))"
+	@echo "The models are views in $(DESTINATION), schema main_messaging."
 
 sandbox: $(READY) ## run the sandbox that secrets/config.example.json points to
 	@$(BIN)/python -m sandbox --port 8642 --no-budgets
@@ -97,7 +100,7 @@ format: $(READY) ## bring the code into its usual form
 	@$(BIN)/ruff format
 
 new-stream: $(READY) ## add a stream to fill in: NAME=sms_read KIND=iterable-event|iterable-listing|courier-listing
-	@$(BIN)/python -m scripts.new_stream "$(NAME)" "$(KIND)"
+	@$(BIN)/python -m scripts.new_stream $(NAME) $(KIND)
 
 schemas: $(READY) ## write the schemas into manifest.yaml, after a change in schemas/
 	@$(BIN)/python -m scripts.schemas

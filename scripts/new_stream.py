@@ -25,15 +25,15 @@ ROW = '    - {{$ref: "#/definitions/{}", $parameters: {{{}}}, schema_loader: "#/
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", help="in snake_case, such as sms_read; the vendor's own spelling follows from it")
-    parser.add_argument("kind", choices=COLUMNS)
+    parser = argparse.ArgumentParser("make new-stream", description=__doc__.splitlines()[0])
+    parser.add_argument("name", metavar="NAME", help="in snake_case: sms_read; the vendor's spelling follows from it")
+    parser.add_argument("kind", metavar="KIND", choices=COLUMNS)
     arguments = parser.parse_args()
     schema = ROOT / "schemas" / f"{arguments.name}.json"
     if not re.fullmatch(r"[a-z]+(_[a-z0-9]+)*", arguments.name):
         parser.error(f"NAME={arguments.name} is no snake_case name, such as sms_read.")
     if schema.exists():
-        parser.error(f"There is a stream {arguments.name} already.")
+        parser.error(f"There is a stream in schemas/{schema.name} already.")
     for path, neighbours, lines in insertions(arguments.name, arguments.kind):
         text = (ROOT / path).read_text(encoding="utf-8")
         end = [match.end() for match in re.finditer(neighbours, text, re.MULTILINE)][-1]

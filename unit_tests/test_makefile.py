@@ -32,9 +32,9 @@ def failing(program: Path) -> Path:
     return program
 
 
-def said(checkout: Path, python: Path) -> str:
+def said(checkout: Path, python: Path, target: str = "test") -> str:
     """Return what make says of its own, without naming the rule that failed."""
-    command = ["make", f"PYTHON={python}", "test"]
+    command = ["make", f"PYTHON={python}", target]
     made = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=300, check=False)
     assert made.returncode == 2
     return "".join(line for line in made.stderr.splitlines(keepends=True) if not line.startswith("make"))
@@ -54,6 +54,14 @@ def test_an_environment_without_its_python_is_made_anew(checkout: Path, file: st
     (checkout / ".venv" / file).touch()
 
     assert said(checkout, Path(sys.executable)) == HALF_MADE + NO_INDEX
+
+
+def test_models_of_a_file_that_is_not_there_are_told(checkout: Path) -> None:
+    failing(checkout / ".venv-dbt" / "installed")
+
+    told = said(checkout, Path(sys.executable), "models")
+
+    assert told == "There is no .demo/messaging.duckdb; make demo or make sync writes it.\n"
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="This is no clone.")
