@@ -151,6 +151,7 @@ class Source:
     ) -> None:
         """Reads to the end of the source's output, into `results` and `segments`; None is the last segment."""
         sorter = _Sorter(streams, results, segments)
+        self.latest = ""
         try:
             with tempfile.TemporaryDirectory() as folder:
                 catalog, state = Path(folder, "catalog.json"), Path(folder, "state.json")

@@ -25,6 +25,7 @@ for setting, value in SETTINGS.items():
 import dlt  # noqa: E402 - it reads its settings when it is imported
 import duckdb  # noqa: E402
 from dlt.common.configuration.exceptions import ConfigFieldMissingException  # noqa: E402
+from dlt.common.destination.exceptions import UnknownDestinationModule  # noqa: E402
 from dlt.common.exceptions import DltException, MissingDependencyException  # noqa: E402
 from dlt.destinations.job_client_impl import SqlJobClientBase  # noqa: E402
 
@@ -152,8 +153,10 @@ class Warehouse:
                 cause = cause.__cause__
             reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0].rstrip(".:")
             if isinstance(cause, ConfigFieldMissingException):
-                name = f"DESTINATION__{self._name.upper()}__CREDENTIALS"
-                reason = f"its credentials are missing: set {name}, or write .dlt/secrets.toml (see docs/loading.md)"
+                name = f"DESTINATION__{self._name}__{cause.fields[0]}".upper()
+                reason = f"{cause.fields[0]} missing: set {name}, or write .dlt/secrets.toml (see docs/loading.md)"
+            elif isinstance(cause, UnknownDestinationModule):
+                reason = "it is neither a DuckDB file (….duckdb) nor a destination of dlt's, such as postgres"
             elif isinstance(cause, MissingDependencyException):
                 reason = f'it needs more packages: pip install "{cause.dependencies[0]}"'
             raise SyncError(f"{self._name} cannot be loaded: {reason}.") from error
