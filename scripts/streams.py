@@ -33,10 +33,10 @@ INTRODUCTION = """\
 <!-- Written by `make docs` from manifest.yaml, schemas/ and docs/endpoints.yaml; edit those, not this page. -->
 # Streams
 
-Streams with a cursor are read incrementally or in full, all others in full. An endpoint links to the vendor's page;
-[coverage](coverage.md) lists those that are not read, too. *A call gives* says what one call brings where that is less
-than the whole stream. *Allowed* is what the vendor permits, shared by all streams that read the endpoint; the source
-[keeps](scale.md) to it. A column is nullable unless it says otherwise.
+Streams with a cursor are read incrementally or in full, all others in full. An endpoint links to the vendor's page, or
+to the front page; [coverage](coverage.md) lists those that are not read, too. *A call gives* says what one call brings
+where that is less than the whole stream. *Allowed* is what the vendor permits, shared by all streams that read the
+endpoint; the source [keeps](scale.md) to it. A column is nullable unless it says otherwise.
 """
 
 KINDS = {
@@ -78,7 +78,7 @@ class Endpoint:
 
 def endpoints(vendor: str) -> Iterator[Endpoint]:
     for path, said in safe_load_yaml(ENDPOINTS.read_text(encoding="utf-8"))[vendor].items():
-        link = f"[`{path}`]({SITES[vendor]}{said.pop('page', '')})"
+        link = f"[`{path}`]({SITES[vendor]}{said.pop('page', '')})".replace("#)", ")")
         yield Endpoint(re.sub(r"\{\w+\}", "{}", path), link, **said)
 
 
