@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import queue
+import resource
 import signal
 import sys
 import threading
@@ -26,6 +27,8 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 TICK: Final = 0.2
 # Seconds in which a reader has to take what is printed when a signal ends the process.
 PATIENCE: Final = 2.0
+# The framework keeps hundreds open, and waits for ever when it may not; a Mac allows no more.
+OPEN_FILES: Final = 10_240
 LOOPBACK: Final = "localhost,127.0.0.0/8,::1"
 
 
@@ -71,6 +74,7 @@ def run_to_the_end(command: Callable[[], int], clean_up: Callable[[], None] = la
         sys.__stdout__.reconfigure(encoding="utf-8")  # as the protocol has it, whatever the terminal's is
     for name in ("no_proxy", "NO_PROXY"):
         os.environ[name] = ",".join(filter(None, (os.environ.get(name), LOOPBACK)))
+    allow_open_files()
     # Exit codes, those of signals below zero. A queue of this kind may be put to by a signal handler.
     ends: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -88,6 +92,11 @@ def run_to_the_end(command: Callable[[], int], clean_up: Callable[[], None] = la
         signal.signal(-code, signal.SIG_DFL)
         signal.raise_signal(-code)
     os._exit(abs(code) + 128 * (code < 0))  # the first process of a container outlives a signal that nobody handles
+
+
+def allow_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(OPEN_FILES, hard)), hard))
 
 
 def _start(work: Callable[[], object]) -> threading.Thread:

@@ -20,6 +20,7 @@ from airbyte_cdk.utils.constants import ENV_REQUEST_CACHE_PATH
 from pyrate_limiter.abstracts import BucketFactory
 
 import source_messaging as runner
+from connector_process import allow_open_files
 from sandbox import Sandbox, serve
 from source_messaging import load_manifest
 from unit_tests.support.clock import INSTANT, VirtualClock
@@ -55,6 +56,12 @@ def _processes_begin_at_now() -> Iterator[None]:
     }
     with mock.patch.dict(os.environ, inherited):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _files_enough() -> None:
+    """A test's files are closed when garbage is next looked for."""
+    allow_open_files()
 
 
 @pytest.fixture(scope="session", autouse=True)

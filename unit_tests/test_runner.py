@@ -494,6 +494,21 @@ def test_a_reader_that_has_stopped_reading_does_not_keep_a_signal_from_ending_th
 
 
 @pytest.mark.slow
+def test_few_open_files_are_enough_to_begin_with(tmp_path: Path) -> None:
+    """The framework keeps a cache of parents open for each stream, and waits for ever when it cannot open one."""
+    (tmp_path / "config.json").write_text(
+        json.dumps({"api_key": KEY, "start_date": START, "courier": {"api_key": KEY}})
+    )
+    few = ["sh", "-c", 'ulimit -S -n 100 && exec "$@"', "sh", sys.executable, "-m", "source_messaging"]
+
+    ran = subprocess.run(
+        [*few, "discover", "--config", str(tmp_path / "config.json")], cwd=ROOT, capture_output=True, check=False
+    )
+
+    assert (ran.returncode, ran.stderr) == (0, b"")
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare")
 def test_the_first_process_of_a_container_ends_when_it_is_told_to() -> None:
     """The kernel does not end it by a signal that it does not handle."""
