@@ -105,8 +105,10 @@ class VirtualClock:
     def _nothing_works(self) -> bool:
         before = _cpu_time_of_others()
         self._changed.wait(self.QUIET)
-        # In this order: a thread that was asleep when it was looked at may have been woken by one that was not yet.
-        return not self._requests_under_way and _others_are_asleep() and _cpu_time_of_others() - before < self.IDLE
+        # Twice, and CPU time last: a thread that slept when it was looked at, or was not there yet, may have been woken
+        # or started by one that was looked at later.
+        asleep = _others_are_asleep() and _others_are_asleep()
+        return not self._requests_under_way and asleep and _cpu_time_of_others() - before < self.IDLE
 
 
 def _cpu_time_of_others() -> float:
