@@ -48,7 +48,7 @@ METHOD: Final = """\
 - Rates and ratios are of CPU time, the system's included, over the whole run of a process, its start included. Where a
   peer is slow it reads fewer rows. The floor parses the same lines with orjson, serialises them again and writes them.
 - Programs take turns, round by round; figures are medians, peaks are the highest resident memory of any run.
-- To hand the framework finished messages in place of records would save a tenth. The source does not: threads share
+- To hand the framework finished messages in place of records would save a fifth. The source does not: threads share
   what carries messages, so that a state could overtake its rows.
 - Syncs at the real budgets run against the sandbox on a clock that skips the waiting. The least calls cover the time,
   stream by stream, in windows of 30 days at first, each at most twice the last, none over 180 days."""
