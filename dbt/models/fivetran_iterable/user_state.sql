@@ -1,5 +1,5 @@
--- The stream holds each user as they are now. What they were at each build before stays here, since dbt_iterable tells by it
--- when they joined or left a list; so a full refresh must not start anew.
+-- The stream holds each user as they are now. What they were at each build before stays here, since dbt_iterable tells
+-- by it when they joined or left a list; so a full refresh must not start anew.
 {{ config(
     materialized='incremental',
     unique_key=['_fivetran_id', 'updated_at'],
