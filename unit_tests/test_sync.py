@@ -514,6 +514,24 @@ def test_progress_stays_in_one_line_of_a_terminal_that_other_lines_replace(monke
     assert out.getvalue() == "     1 s  first\r\x1b[2K     3 s  a text of\r\x1b[2Kdone\n"
 
 
+def test_progress_shows_what_the_read_said_last_and_nothing_of_the_check(
+    sync: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("messaging_sync.console.PLAIN_INTERVAL", 0.0)
+    sync.source.offers(incremental("opens"))
+    succeeded = {"type": "CONNECTION_STATUS", "connectionStatus": {"status": "SUCCEEDED"}}
+    sync.source.says("check", [log("INFO", "One stream answers."), succeeded])
+
+    sync(became("opens", "STARTED"), log("INFO", "opens: March is read."), became("opens", "COMPLETE"))
+
+    shown = [line.split("  ")[-1] for line in sync.said.splitlines() if " of 1 streams" in line]
+    assert shown == [
+        "0 of 1 streams, 0 records",
+        "0 of 1 streams, 0 records | opens: March is read.",
+        "1 of 1 streams, 0 records | opens: March is read.",
+    ]
+
+
 def test_what_the_extra_brings_is_said_to_be_missing() -> None:
     without = "import sys; sys.modules['dlt'] = None; import messaging_sync; messaging_sync.main()"
 
