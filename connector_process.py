@@ -95,6 +95,7 @@ def run_to_the_end(command: Callable[[], int], clean_up: Callable[[], None] = la
 
 
 def allow_open_files() -> None:
+    """Raises this process's limit of open files to OPEN_FILES, or as far as the system lets it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(OPEN_FILES, hard)), hard))
 

@@ -78,7 +78,7 @@ class Endpoint:
 
 def endpoints(vendor: str) -> Iterator[Endpoint]:
     for path, said in safe_load_yaml(ENDPOINTS.read_text(encoding="utf-8"))[vendor].items():
-        link = f"[`{path}`]({SITES[vendor]}{said.pop('page', '')})".replace("#)", ")")
+        link = f"[`{path}`]({(SITES[vendor] + said.pop('page', '')).rstrip('#')})"
         yield Endpoint(re.sub(r"\{\w+\}", "{}", path), link, **said)
 
 

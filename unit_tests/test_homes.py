@@ -20,7 +20,6 @@ from fastapi.testclient import TestClient
 import source_messaging
 from sandbox import Sandbox
 from scripts import streams
-from scripts.streams import ROOT
 from unit_tests.support.connector import Sync, catalog_of
 from unit_tests.test_builder import COMPONENTS, forget_components, injected, only
 
@@ -127,7 +126,8 @@ def command(files: Any, printed: Any, discovered: Sync, monkeypatch: pytest.Monk
 def runner(files: Any, printed: Any, discovered: Sync, sent_components: None, tmp_path: Path) -> Home:
     """`source-declarative-manifest`."""
     (tmp_path / "manifest.yaml").write_text(json.dumps(TABLE), encoding="utf-8")
-    paths = ["--manifest-path", str(tmp_path / "manifest.yaml"), "--components-path", str(ROOT / "components.py")]
+    components = streams.ROOT / "components.py"
+    paths = ["--manifest-path", str(tmp_path / "manifest.yaml"), "--components-path", str(components)]
 
     def say(config: dict[str, Any]) -> list[str]:
         said = []
@@ -164,10 +164,9 @@ def server(printed: Any, sent_components: None) -> Iterator[Home]:
     with TestClient(app, raise_server_exceptions=False) as client:
 
         def say(config: dict[str, Any]) -> list[str]:
-            manifest = only(*TRIED)
-            check = {"manifest": manifest, "config": injected(manifest, config)}
-            read = {"manifest": manifest, "config": config, "stream_name": "lists"}
-            read["custom_components_code"] = COMPONENTS
+            flat = only(*TRIED)
+            check = {"manifest": flat, "config": injected(flat, config)}
+            read = {"manifest": flat, "config": config, "stream_name": "lists", "custom_components_code": COMPONENTS}
             asked = {"check": check, "test_read": read}
             return [client.post(f"/v1/manifest/{name}", json=body).text + printed() for name, body in asked.items()]
 

@@ -57,7 +57,8 @@ def test_an_environment_without_its_python_is_made_anew(checkout: Path, file: st
 
 
 def test_models_of_a_file_that_is_not_there_are_told(checkout: Path) -> None:
-    failing(checkout / ".venv-dbt" / "installed")
+    (checkout / ".venv-dbt").mkdir()
+    (checkout / ".venv-dbt" / "installed").touch()
 
     told = said(checkout, Path(sys.executable), "models")
 

@@ -107,8 +107,8 @@ class VirtualClock:
         self._changed.wait(self.QUIET)
         # Twice, and CPU time last: a thread that slept when it was looked at, or was not there yet, may have been woken
         # or started by one that was looked at later.
-        asleep = _others_are_asleep() and _others_are_asleep()
-        return not self._requests_under_way and asleep and _cpu_time_of_others() - before < self.IDLE
+        asleep = not self._requests_under_way and all(_others_are_asleep() for _ in range(2))
+        return asleep and _cpu_time_of_others() - before < self.IDLE
 
 
 def _cpu_time_of_others() -> float:
